@@ -1,0 +1,1 @@
+"""Labels and images, paired; splits; the cache of prepared images."""

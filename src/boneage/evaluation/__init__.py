@@ -1,0 +1,1 @@
+"""How good a set of predictions is: metrics with bootstrap intervals."""

@@ -1,0 +1,1 @@
+"""Predicting with a bundle, without a deep-learning framework."""

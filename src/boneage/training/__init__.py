@@ -1,0 +1,1 @@
+"""Training: augmentation, fit, export; the ``Model`` class."""
