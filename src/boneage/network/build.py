@@ -1,0 +1,88 @@
+"""From settings to a network that answers in months."""
+
+import torch
+from torch import Tensor, nn
+
+from boneage.errors import SettingsError
+from boneage.network.hypermodel import Hypermodel
+from boneage.network.residual import ResidualNetwork
+from boneage.network.settings import LARGEST_SIZE_PX, SMALLEST_SIZE_PX, NetworkSettings
+
+__all__ = ["BoneAgeNetwork", "build_network"]
+
+
+class BoneAgeNetwork(nn.Module):
+    """A network body and the label scale, so that the outside only ever sees months.
+
+    Args:
+        body: Maps (image, sex) to a standardised bone age.
+        mean_months: Mean bone age of the training set, in months.
+        sd_months: Its standard deviation, in months, above 0.
+    """
+
+    mean_months: Tensor
+    sd_months: Tensor
+
+    def __init__(self, body: nn.Module, *, mean_months: float, sd_months: float) -> None:
+        super().__init__()
+        self.body = body
+        self.register_buffer("mean_months", torch.tensor(float(mean_months)))
+        self.register_buffer("sd_months", torch.tensor(float(sd_months)))
+
+    def forward(self, image: Tensor, sex: Tensor) -> Tensor:
+        """Bone age in months.
+
+        Args:
+            image: Prepared radiographs, float, shape (N, 1, S, S), 0 to 1.
+            sex: 1 for male, 0 for female, float, shape (N,).
+
+        Returns:
+            Bone age in months, float32, shape (N,).
+        """
+        return self.body(image, sex).float() * self.sd_months + self.mean_months  # type: ignore[no-any-return]
+
+
+def build_network(
+    settings: NetworkSettings,
+    *,
+    size_px: int,
+    mean_months: float = 0.0,
+    sd_months: float = 1.0,
+) -> BoneAgeNetwork:
+    """Build an untrained network.
+
+    Args:
+        settings: Architecture and its shape.
+        size_px: Side of the square input in pixels, 32 to 2048.
+        mean_months: Mean bone age of the training set, in months.
+        sd_months: Its standard deviation, in months.
+
+    Returns:
+        The network, weights drawn from torch's global generator.
+
+    Raises:
+        SettingsError: The size is out of range or too small for the layers.
+    """
+    if not SMALLEST_SIZE_PX <= size_px <= LARGEST_SIZE_PX:
+        raise SettingsError(
+            f"--size must be within {SMALLEST_SIZE_PX} to {LARGEST_SIZE_PX} px, not {size_px}."
+        )
+    body: nn.Module
+    if settings.architecture == "hypermodel":
+        body = Hypermodel(
+            size_px=size_px,
+            conv_layers=settings.conv_layers,
+            conv_filters=settings.conv_filters,
+            dense_units=settings.dense_units,
+            dense_depth=settings.dense_depth,
+            dropout=settings.dropout,
+        )
+    else:
+        body = ResidualNetwork(
+            width=settings.width,
+            blocks=settings.blocks,
+            embedding=settings.embedding,
+            dense_units=settings.dense_units,
+            dropout=settings.dropout,
+        )
+    return BoneAgeNetwork(body, mean_months=mean_months, sd_months=sd_months)

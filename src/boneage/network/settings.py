@@ -1,0 +1,82 @@
+"""What a network looks like: one frozen record that a run, a search and a card all share."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from boneage.errors import SettingsError
+
+__all__ = ["ARCHITECTURES", "NetworkSettings"]
+
+ARCHITECTURES = ("residual", "hypermodel")
+SMALLEST_SIZE_PX = 32
+LARGEST_SIZE_PX = 2048
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Shape of the network.
+
+    Attributes:
+        architecture: ``residual`` (default, the stronger one) or ``hypermodel`` (the convolutional
+            network with the four hyperparameters that a search goes over).
+        conv_layers: Hypermodel: number of convolutional layers, 1 to 8 (searched: 3, 4, 5).
+        conv_filters: Hypermodel: filters of the first layer, 1 to 512, doubled by each further
+            layer (searched: 8, 16, 32).
+        dense_units: Units of each dense layer, 1 to 4096.
+        dense_depth: Hypermodel: dense layers after the sex is joined, 1 to 8 (searched: 1, 2, 3).
+        dropout: Share of dense features dropped in training, 0 to below 1 (searched: 0.1, 0.2,
+            0.3).
+        width: Residual: channels of the first stage, 8 to 512; each further stage doubles them.
+        blocks: Residual: blocks in each stage, 1 to 6 stages.
+        embedding: Residual: size of the vector that stands for the sex, 1 to 512.
+    """
+
+    architecture: str = "residual"
+    conv_layers: int = 4
+    conv_filters: int = 16
+    dense_units: int = 256
+    dense_depth: int = 1
+    dropout: float = 0.2
+    width: int = 24
+    blocks: tuple[int, ...] = (1, 2, 2, 2)
+    embedding: int = 32
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise SettingsError(
+                f"--architecture must be one of {', '.join(ARCHITECTURES)}, "
+                f"not {self.architecture!r}."
+            )
+        for flag, value, low, high in (
+            ("--conv-layers", self.conv_layers, 1, 8),
+            ("--conv-filters", self.conv_filters, 1, 512),
+            ("--dense-units", self.dense_units, 1, 4096),
+            ("--dense-depth", self.dense_depth, 1, 8),
+            ("--width", self.width, 8, 512),
+            ("--embedding", self.embedding, 1, 512),
+        ):
+            if not low <= value <= high:
+                raise SettingsError(f"{flag} must be within {low} to {high}, not {value}.")
+        if not 0 <= self.dropout < 1:
+            raise SettingsError(f"--dropout must be at least 0 and below 1, not {self.dropout}.")
+        object.__setattr__(self, "blocks", tuple(int(count) for count in self.blocks))
+        if not 1 <= len(self.blocks) <= 6 or min(self.blocks) < 0 or max(self.blocks) > 20:
+            raise SettingsError(
+                f"--blocks must be 1 to 6 numbers, each 0 to 20, not {list(self.blocks)}."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        return {**asdict(self), "blocks": list(self.blocks)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "NetworkSettings":
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            SettingsError: A key is unknown or a value out of range.
+        """
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise SettingsError(f"Unknown network settings: {', '.join(unknown)}.")
+        return cls(**values)

@@ -1,0 +1,163 @@
+"""Augmentation of whole batches: a draw, and a deterministic twin that applies it.
+
+:func:`draw_augmentation` draws the parameters of every image of a batch; :func:`augment` applies
+them. The draw can be kept and replayed.
+"""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from boneage.errors import SettingsError
+
+__all__ = ["AugmentationDraw", "AugmentationSettings", "augment", "draw_augmentation"]
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """How far a training image may be changed; 0 switches a change off.
+
+    Attributes:
+        flip: Probability of mirroring left and right, 0 to 1. A right hand is a mirrored left one.
+        rotation_deg: Largest turn either way, in degrees, 0 to 180.
+        scale: Largest change of size, as a share, 0 to 0.9 (0.15: 0.85 to 1.15 times).
+        shift: Largest shift along each axis as a share of the side, 0 to 0.5.
+        gamma: Largest change of the exponent, as a power of two, 0 to 3 (0.5: 0.71 to 1.41).
+        contrast: Largest change of contrast about black, as a share, 0 to 0.9. Black stays black.
+        brightness: Largest change of brightness, in units of the full range, 0 to 0.5.
+    """
+
+    flip: float = 0.5
+    rotation_deg: float = 20.0
+    scale: float = 0.15
+    shift: float = 0.08
+    gamma: float = 0.4
+    contrast: float = 0.2
+    brightness: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name, high in (
+            ("flip", 1.0),
+            ("rotation_deg", 180.0),
+            ("scale", 0.9),
+            ("shift", 0.5),
+            ("gamma", 3.0),
+            ("contrast", 0.9),
+            ("brightness", 0.5),
+        ):
+            value = getattr(self, name)
+            if not 0 <= value <= high:
+                raise SettingsError(
+                    f"augmentation.{name} must be within 0 to {high:g}, not {value}."
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "AugmentationSettings":
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            SettingsError: A key is unknown or a value out of range.
+        """
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise SettingsError(f"Unknown augmentation settings: {', '.join(unknown)}.")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class AugmentationDraw:
+    """What happens to each image of one batch; every tensor is float32 of shape (N,).
+
+    Attributes:
+        flip: -1 to mirror left and right, 1 to leave.
+        angle_rad: Turn in radians, counter-clockwise as seen.
+        scale: Factor of size; above 1 the hand grows.
+        shift_x: Shift to the right as a share of the side.
+        shift_y: Shift downwards as a share of the side.
+        gamma: Exponent of the grey values.
+        contrast: Factor of the grey values.
+        brightness: What is added to the grey values.
+    """
+
+    flip: Tensor
+    angle_rad: Tensor
+    scale: Tensor
+    shift_x: Tensor
+    shift_y: Tensor
+    gamma: Tensor
+    contrast: Tensor
+    brightness: Tensor
+
+
+def draw_augmentation(
+    count: int, settings: AugmentationSettings, generator: torch.Generator
+) -> AugmentationDraw:
+    """Draw the changes for a batch.
+
+    Args:
+        count: Number of images.
+        settings: How far each change may go.
+        generator: The only source of randomness, on the CPU.
+
+    Returns:
+        The draw, on the CPU.
+    """
+
+    def uniform(reach: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * 2 - 1) * reach
+
+    return AugmentationDraw(
+        flip=torch.where(torch.rand(count, generator=generator) < settings.flip, -1.0, 1.0),
+        angle_rad=uniform(math.radians(settings.rotation_deg)),
+        scale=1 + uniform(settings.scale),
+        shift_x=uniform(settings.shift),
+        shift_y=uniform(settings.shift),
+        gamma=torch.exp2(uniform(settings.gamma)),
+        contrast=1 + uniform(settings.contrast),
+        brightness=uniform(settings.brightness),
+    )
+
+
+def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
+    """Apply a draw.
+
+    The geometry is one resampling (bilinear, black outside), so the changes do not blur the image
+    one after the other.
+
+    Args:
+        images: Prepared radiographs, float, shape (N, 1, S, S), 0 to 1. Not changed.
+        draw: One entry per image.
+
+    Returns:
+        Changed images of the same shape, 0 to 1.
+    """
+    device = images.device
+    cosine = torch.cos(draw.angle_rad) / draw.scale
+    sine = torch.sin(draw.angle_rad) / draw.scale
+    # affine_grid maps output to input, so this is the inverse of "mirror, turn, scale, shift".
+    shift_x, shift_y = 2 * draw.shift_x, 2 * draw.shift_y
+    rows = (
+        torch.stack(
+            [draw.flip * cosine, -draw.flip * sine, draw.flip * (sine * shift_y - cosine * shift_x)],
+            dim=1,
+        ),
+        torch.stack([sine, cosine, -(sine * shift_x + cosine * shift_y)], dim=1),
+    )
+    theta = torch.stack(rows, dim=1).to(device)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    moved = functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
+    def column(values: Tensor) -> Tensor:
+        return values.to(device)[:, None, None, None]
+
+    # The smallest normal step keeps the power's logarithm finite on a black background.
+    toned = moved.clamp(1e-6, 1).pow(column(draw.gamma))
+    return (toned * column(draw.contrast) + column(draw.brightness)).clamp(0, 1)

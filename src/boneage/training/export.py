@@ -1,0 +1,134 @@
+"""From a trained network to a bundle that predicts without PyTorch."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from boneage.errors import TrainingError
+from boneage.inference.bundle import write_bundle
+from boneage.inference.card import Card
+from boneage.network.build import BoneAgeNetwork
+
+__all__ = ["AGREEMENT_MONTHS", "export_bundle", "predict_with_torch", "to_onnx"]
+
+AGREEMENT_MONTHS = 0.05
+"""How far ONNX Runtime and PyTorch may differ on any radiograph, in months."""
+
+_OPSET = 20
+
+
+def to_onnx(network: BoneAgeNetwork, size_px: int) -> bytes:
+    """The network as an ONNX graph with its weights inside.
+
+    Args:
+        network: On the CPU. Exported in evaluation mode and float32.
+        size_px: Side of the square input in pixels.
+
+    Returns:
+        The graph: inputs ``image`` float32 (N, 1, S, S) and ``sex`` float32 (N,), output
+        ``bone_age_months`` float32 (N,); N is free.
+    """
+    network = network.float().eval()
+    # Two examples: the exporter takes a dimension of one for a constant.
+    example = (torch.zeros(2, 1, size_px, size_px), torch.zeros(2))
+    batch = torch.export.Dim("batch", min=1, max=65_536)
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            network,
+            example,
+            input_names=["image", "sex"],
+            output_names=["bone_age_months"],
+            dynamic_shapes={"image": {0: batch}, "sex": {0: batch}},
+            opset_version=_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise TrainingError("PyTorch exported no ONNX graph from this network.")
+    model = program.model_proto
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def export_bundle(
+    folder: Path,
+    network: BoneAgeNetwork,
+    card: Card,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write a bundle: ``model.onnx``, ``weights.safetensors`` and ``card.json``.
+
+    Args:
+        folder: The bundle's folder.
+        network: The trained network, on the CPU.
+        card: What is known of the model.
+        overwrite: Replace an older bundle.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        OutputError: The system refused to write.
+        RunExistsError: A bundle is there and ``overwrite`` is off.
+    """
+    graph = to_onnx(network, card.size_px)
+    with tempfile.TemporaryDirectory() as scratch:
+        weights = Path(scratch) / "weights.safetensors"
+        # safetensors wants plain memory, and channels-last weights are strided.
+        tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+        save_file(tensors, weights)
+        return write_bundle(folder, onnx=graph, card=card, weights=weights, overwrite=overwrite)
+
+
+def predict_with_torch(
+    network: BoneAgeNetwork,
+    images: NDArray[np.float32],
+    sexes: NDArray[np.float32],
+    *,
+    batch_size: int = 64,
+) -> NDArray[np.float32]:
+    """Bone ages by PyTorch in float32, to compare an export with.
+
+    Args:
+        network: The trained network.
+        images: Prepared radiographs, float32, shape (N, S, S), 0 to 1.
+        sexes: 1 for male, 0 for female, shape (N,).
+        batch_size: Radiographs at a time.
+
+    Returns:
+        Bone ages in months, shape (N,).
+    """
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            image = torch.from_numpy(images[part])[:, None]
+            parts.append(network(image, torch.from_numpy(sexes[part])).numpy())
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter reports its own use of deprecated parts of PyTorch and of onnxscript."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

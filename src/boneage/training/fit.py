@@ -1,0 +1,175 @@
+"""Fitting one network: from prepared radiographs to the best and the last checkpoint."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from boneage.dataset.prepared import PreparedData
+from boneage.errors import TrainingError
+from boneage.files import output_errors
+from boneage.network.build import BoneAgeNetwork, build_network
+from boneage.training.batches import make_loader
+from boneage.training.hardware import choose_hardware
+from boneage.training.history import History
+from boneage.training.module import BoneAgeModule
+from boneage.training.settings import TrainingSettings
+
+__all__ = ["CHECKPOINT_FOLDER", "Fit", "fit"]
+
+CHECKPOINT_FOLDER = "checkpoints"
+_MONITOR = "validation_mae_months"
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a training gave.
+
+    Attributes:
+        network: The network of the best epoch, in evaluation mode, on the CPU.
+        best_epoch: Its number, from 1.
+        best_mae_months: Its validation MAE in months.
+        last_mae_months: Validation MAE of the last epoch in months.
+        epochs_run: Epochs that were run.
+        history: A row an epoch, as in ``metrics.csv``.
+    """
+
+    network: BoneAgeNetwork
+    best_epoch: int
+    best_mae_months: float
+    last_mae_months: float
+    epochs_run: int
+    history: list[dict[str, float]]
+
+
+def fit(
+    settings: TrainingSettings,
+    train: PreparedData,
+    validation: PreparedData,
+    folder: Path,
+    *,
+    resume: bool = False,
+) -> Fit:
+    """Train until the last epoch, or until the validation MAE has stopped falling.
+
+    Args:
+        settings: How to train.
+        train: PreparedData to learn from, at least two.
+        validation: PreparedData that choose the epoch; at least one.
+        folder: Run folder: gets ``metrics.csv``, ``checkpoints/`` and ``tensorboard/``.
+        resume: Go on from ``checkpoints/last.ckpt`` if it is there.
+
+    Returns:
+        The network of the best epoch and the course of the training.
+
+    Raises:
+        TrainingError: Too few examples, or the loss is not finite.
+        OutputError: The run folder cannot be written.
+    """
+    if len(train) < 2 or len(validation) < 1:
+        raise TrainingError(
+            f"There are {len(train)} radiographs to train on and {len(validation)} to validate "
+            "on; at least 2 and 1 are needed. Give more data or another split."
+        )
+    hardware = choose_hardware(settings)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    labels = train.bone_ages_months
+    network = build_network(
+        settings.network,
+        size_px=settings.size_px,
+        mean_months=float(labels.mean()),
+        sd_months=max(1.0, float(labels.std())),
+    )
+    module = BoneAgeModule(network, settings)
+    checkpoints = folder / CHECKPOINT_FOLDER
+    keeper = ModelCheckpoint(
+        dirpath=checkpoints,
+        filename="best",
+        monitor=_MONITOR,
+        mode="min",
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+    on_screen = sys.stderr.isatty()
+    history = History(folder / "metrics.csv", echo=not on_screen)
+    callbacks: list[Callback] = [history, keeper]
+    if settings.patience:
+        callbacks.append(
+            EarlyStopping(
+                _MONITOR,
+                mode="min",
+                patience=settings.patience,
+                check_on_train_epoch_end=True,
+            )
+        )
+    if on_screen:
+        callbacks.append(RichProgressBar())
+    last = checkpoints / "last.ckpt"
+    with output_errors(folder), _quiet_lightning():
+        trainer = lightning.Trainer(
+            accelerator=hardware.accelerator,
+            devices=1,
+            precision=hardware.precision,
+            max_epochs=settings.epochs,
+            callbacks=callbacks,
+            logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
+            gradient_clip_val=settings.gradient_clip or None,
+            enable_progress_bar=on_screen,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=50,
+        )
+        trainer.fit(
+            module,
+            make_loader(train, settings.batch_size, shuffle=True, seed=settings.seed),
+            make_loader(validation, 2 * settings.batch_size, shuffle=False),
+            ckpt_path=str(last) if resume and last.exists() else None,
+            weights_only=True,
+        )
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+        best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+    module.load_state_dict(best["state_dict"])
+    rows = history.rows
+    chosen = min(rows, key=lambda row: row[_MONITOR])
+    return Fit(
+        network=module.network.cpu().eval(),
+        best_epoch=int(chosen["epoch"]),
+        best_mae_months=chosen[_MONITOR],
+        last_mae_months=rows[-1][_MONITOR],
+        epochs_run=len(rows),
+        history=rows,
+    )
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Silence advice that does not apply: batches come whole from a memory map, without workers."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*number of training batches.*smaller than the logging.*")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,69 @@
+"""What this machine trains on, and in which precision."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from boneage.errors import SettingsError
+from boneage.training.settings import TrainingSettings
+
+__all__ = ["Hardware", "choose_hardware"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The choice that Lightning is given.
+
+    Attributes:
+        accelerator: ``cpu``, ``cuda`` or ``mps``.
+        precision: Lightning's word for it: ``bf16-mixed`` or ``32-true``.
+    """
+
+    accelerator: Literal["cpu", "cuda", "mps"]
+    precision: Literal["bf16-mixed", "32-true"]
+
+
+def choose_hardware(settings: TrainingSettings) -> Hardware:
+    """Settle ``--device auto`` and ``--precision auto``.
+
+    Returns:
+        The device and precision to use.
+
+    Raises:
+        SettingsError: The device asked for is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    accelerator = settings.device
+    if accelerator == "auto":
+        accelerator = next(name for name, present in there.items() if present)
+    if not there[accelerator]:
+        at_hand = ", ".join(name for name, present in there.items() if present)
+        raise SettingsError(
+            f"--device {accelerator}: PyTorch finds no such device. At hand: {at_hand}."
+        )
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if _computes_in_bf16(accelerator) else "float32"
+    return Hardware(
+        accelerator,  # type: ignore[arg-type]
+        "bf16-mixed" if precision == "bf16" else "32-true",
+    )
+
+
+def _computes_in_bf16(accelerator: str) -> bool:
+    if accelerator == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator == "mps":
+        return False
+    # PyTorch runs bf16 on any processor, but without the instructions it is slower than float32.
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(name in flags for name in ("avx512_bf16", "amx_bf16", " bf16 "))

@@ -1,0 +1,134 @@
+"""One training step, one validation step: the Lightning module."""
+
+import math
+from typing import Any, cast
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from boneage.errors import TrainingError
+from boneage.network.build import BoneAgeNetwork
+from boneage.training.augmentation import augment, draw_augmentation
+from boneage.training.batches import Batch, epoch_seed
+from boneage.training.settings import TrainingSettings
+
+__all__ = ["BoneAgeModule", "weight_groups"]
+
+_AUGMENTATION, _DROPOUT = 1, 2
+
+
+def weight_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights with decay, and biases and normalisation without it."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+
+
+class BoneAgeModule(lightning.LightningModule):
+    """Trains a :class:`~boneage.network.build.BoneAgeNetwork`.
+
+    Args:
+        network: Answers in months.
+        settings: How to train.
+    """
+
+    def __init__(self, network: BoneAgeNetwork, settings: TrainingSettings) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings = settings
+        self._generator = torch.Generator()
+        self._train_loss = self._train_error = self._validation_error = 0.0
+        self._train_count = self._validation_count = 0
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the epoch by its number: an epoch begun again takes the same course."""
+        seed = self.settings.seed
+        self._generator.manual_seed(epoch_seed(seed, self.current_epoch, _AUGMENTATION))
+        torch.manual_seed(epoch_seed(seed, self.current_epoch, _DROPOUT))
+        self._train_loss = self._train_error = 0.0
+        self._train_count = 0
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Loss of an augmented batch.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
+        draw = draw_augmentation(
+            len(batch["sex"]), self.settings.augmentation, generator=self._generator
+        )
+        images = augment(batch["image"].float() / 255, draw)
+        images = images.contiguous(memory_format=torch.channels_last)
+        months = self.network(images, batch["sex"])
+        loss = self._loss(months, batch["months"])
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss is not finite in epoch {self.current_epoch + 1}, step {index + 1}. "
+                "Try a lower --learning-rate or --precision float32."
+            )
+        count = len(months)
+        self._train_loss += value * count
+        self._train_error += float((months.detach() - batch["months"]).abs().sum())
+        self._train_count += count
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:  # noqa: ARG002
+        """Sum up absolute errors in months."""
+        months = self.network(batch["image"].float() / 255, batch["sex"])
+        self._validation_error += float((months - batch["months"]).abs().sum())
+        self._validation_count += len(months)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums anew."""
+        self._validation_error, self._validation_count = 0.0, 0
+
+    def on_validation_epoch_end(self) -> None:
+        """Report the validation MAE in months."""
+        self.log("validation_mae_months", self._validation_error / max(1, self._validation_count))
+
+    def on_train_epoch_end(self) -> None:
+        """Report loss and MAE of the epoch."""
+        self.log_dict(self.train_figures())
+
+    def train_figures(self) -> dict[str, float]:
+        """Loss and MAE in months of the epoch so far, as trained (augmented, dropout on)."""
+        count = max(1, self._train_count)
+        return {
+            "train_loss": self._train_loss / count,
+            "train_mae_months": self._train_error / count,
+        }
+
+    def _loss(self, months: Tensor, labels: Tensor) -> Tensor:
+        scale = self.network.sd_months
+        predicted, wanted = months / scale, labels / scale
+        if self.settings.loss == "l1":
+            return functional.l1_loss(predicted, wanted)
+        if self.settings.loss == "smooth_l1":
+            return functional.smooth_l1_loss(predicted, wanted, beta=0.25)
+        return functional.mse_loss(predicted, wanted)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; a linear warm-up, then half a cosine to zero, step by step."""
+        settings = self.settings
+        optimizer = torch.optim.AdamW(
+            weight_groups(self.network, settings.weight_decay), lr=settings.learning_rate
+        )
+        steps = max(1, cast(int, self.trainer.estimated_stepping_batches))
+        warmup = round(settings.warmup * steps)
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / (warmup + 1)
+            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }

@@ -1,0 +1,144 @@
+"""Everything that decides how a network is trained, in one frozen record."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from boneage.errors import SettingsError
+from boneage.network.settings import LARGEST_SIZE_PX, SMALLEST_SIZE_PX, NetworkSettings
+from boneage.training.augmentation import AugmentationSettings
+
+__all__ = ["DEVICES", "LOSSES", "PRECISIONS", "TrainingSettings"]
+
+LOSSES = ("l1", "smooth_l1", "mse")
+PRECISIONS = ("auto", "bf16", "float32")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a network is trained.
+
+    Attributes:
+        size_px: Side of the prepared square image in pixels, 32 to 2048.
+        epochs: Passes over the training images, 1 to 10,000.
+        batch_size: Radiographs per step, 1 to 4096.
+        learning_rate: Peak learning rate of AdamW, above 0 to 1.
+        weight_decay: Decoupled weight decay of AdamW, 0 to 10; not applied to biases and
+            normalisation.
+        warmup: Share of all steps over which the rate rises linearly, 0 to below 1; a half cosine
+            to zero follows.
+        gradient_clip: Largest norm of the gradient, 0 (off) to 1000.
+        loss: ``l1`` (default: it is what the MAE measures), ``smooth_l1`` or ``mse``, all on
+            labels divided by their standard deviation.
+        patience: Epochs without a better validation MAE after which training stops, 0 (never) to
+            10,000.
+        validation_fraction: Share of the radiographs set aside for validation where no split is
+            given, above 0 to 0.5.
+        seed: Fixes the weights, the order, the augmentation and the dropout, 0 to 2**32 - 1.
+        precision: ``auto`` (bf16 where the processor computes in it, else float32), ``bf16`` or
+            ``float32``.
+        device: ``auto`` (GPU where there is one), ``cpu``, ``cuda`` or ``mps``.
+        threads: Threads that compute on the CPU, 0 (all cores) to 1024.
+        network: Shape of the network.
+        augmentation: How training images are varied.
+    """
+
+    size_px: int = 256
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    warmup: float = 0.05
+    gradient_clip: float = 5.0
+    loss: str = "l1"
+    patience: int = 10
+    validation_fraction: float = 0.1
+    seed: int = 0
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int = 0
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+    def __post_init__(self) -> None:
+        for flag, value, low, high in (
+            ("--size", self.size_px, SMALLEST_SIZE_PX, LARGEST_SIZE_PX),
+            ("--epochs", self.epochs, 1, 10_000),
+            ("--batch-size", self.batch_size, 1, 4096),
+            ("--weight-decay", self.weight_decay, 0, 10),
+            ("--gradient-clip", self.gradient_clip, 0, 1000),
+            ("--patience", self.patience, 0, 10_000),
+            ("--seed", self.seed, 0, 2**32 - 1),
+            ("--threads", self.threads, 0, 1024),
+        ):
+            if not low <= value <= high:
+                raise SettingsError(f"{flag} must be within {low} to {high}, not {value}.")
+        if not 0 < self.learning_rate <= 1:
+            raise SettingsError(
+                f"--learning-rate must be above 0 and at most 1, not {self.learning_rate}."
+            )
+        if not 0 <= self.warmup < 1:
+            raise SettingsError(f"--warmup must be at least 0 and below 1, not {self.warmup}.")
+        if not 0 < self.validation_fraction <= 0.5:
+            raise SettingsError(
+                "--validation-fraction must be above 0 and at most 0.5, "
+                f"not {self.validation_fraction}."
+            )
+        for flag, word, words in (
+            ("--loss", self.loss, LOSSES),
+            ("--precision", self.precision, PRECISIONS),
+            ("--device", self.device, DEVICES),
+        ):
+            if word not in words:
+                raise SettingsError(f"{flag} must be one of {', '.join(words)}, not {word!r}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready values."""
+        values = asdict(self)
+        values["network"] = self.network.to_dict()
+        values["augmentation"] = self.augmentation.to_dict()
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingSettings":
+        """Read what :meth:`to_dict` wrote; absent fields keep their defaults.
+
+        Raises:
+            SettingsError: A key is unknown or a value out of range.
+        """
+        return cls().updated(**values)
+
+    def updated(self, **changes: Any) -> "TrainingSettings":
+        """A copy with some fields changed.
+
+        Fields of ``network`` and ``augmentation`` may be given by their own names
+        (``updated(epochs=5, dropout=0.1)``) or as whole records or dictionaries.
+
+        Raises:
+            SettingsError: A name is unknown or a value out of range.
+        """
+        own = {item.name for item in fields(self)}
+        network = self.network.to_dict()
+        augmentation = self.augmentation.to_dict()
+        direct: dict[str, Any] = {}
+        for name, value in changes.items():
+            if name == "network":
+                network |= value.to_dict() if isinstance(value, NetworkSettings) else dict(value)
+            elif name == "augmentation":
+                given = isinstance(value, AugmentationSettings)
+                augmentation |= value.to_dict() if given else dict(value)
+            elif name in own:
+                direct[name] = value
+            elif name in network:
+                network[name] = value
+            elif name in augmentation:
+                augmentation[name] = value
+            else:
+                raise SettingsError(f"There is no training setting called {name!r}.")
+        return replace(
+            self,
+            **direct,
+            network=NetworkSettings.from_dict(network),
+            augmentation=AugmentationSettings.from_dict(augmentation),
+        )
