@@ -1,0 +1,171 @@
+"""``Model``: the face of training."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boneage.dataset.data import Data
+from boneage.errors import TrainingError
+from boneage.evaluation.metrics import Metrics, evaluate
+from boneage.inference.bundle import Bundle
+from boneage.inference.predictor import Prediction, Predictor, load
+from boneage.radiographs.radiograph import Radiograph, Sex
+from boneage.training.run import TrainedRun, train_run
+from boneage.training.settings import TrainingSettings
+
+__all__ = ["Model"]
+
+
+class Model:
+    """Trains on a :class:`~boneage.Data`, evaluates and predicts.
+
+    Example:
+        >>> model = Model(epochs=3, architecture="hypermodel").train(Data("phantoms"), out="run")
+        >>> model.metrics.mae_months  # doctest: +SKIP
+
+    Attributes:
+        settings: How it trains.
+        run: The finished training run, or None before :meth:`train`.
+        bundle: The trained model's folder or zip, or None before :meth:`train` or :meth:`load`.
+    """
+
+    def __init__(self, settings: TrainingSettings | None = None, **changes: Any) -> None:
+        """Set up a model; nothing is computed yet.
+
+        Args:
+            settings: How to train; the defaults if None.
+            changes: Single settings by name, of the network and the augmentation too
+                (``epochs=5, dropout=0.1``).
+
+        Raises:
+            SettingsError: A name is unknown or a value out of range.
+        """
+        self.settings = (settings or TrainingSettings()).updated(**changes)
+        self.run: TrainedRun | None = None
+        self.bundle: Path | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._predictor: Predictor | None = None
+
+    def train(
+        self,
+        data: Data,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        split: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        workers: int | None = None,
+    ) -> "Model":
+        """Train on ``data``, choosing the epoch on a validation part of it.
+
+        Args:
+            data: Radiographs with labels.
+            out: Run folder; without one the run lives as long as this object.
+            split: CSV ``id,split`` that says who trains and who validates.
+            resume: Go on with the run in ``out``.
+            overwrite: Replace the run in ``out``.
+            workers: Processes that prepare images; all cores by default.
+
+        Returns:
+            This model, trained.
+
+        Raises:
+            BoneAgeError: See :func:`boneage.training.run.train_run`.
+        """
+        if out is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="boneage-")
+            out = Path(self._scratch.name) / "run"
+        self.run = train_run(
+            data,
+            self.settings,
+            Path(out),
+            split=None if split is None else Path(split),
+            resume=resume,
+            overwrite=overwrite,
+            workers=workers,
+        )
+        self.bundle = self.run.bundle
+        self._predictor = None
+        return self
+
+    @property
+    def metrics(self) -> Metrics:
+        """Figures on the validation part of the training run.
+
+        Raises:
+            TrainingError: This model was not trained here.
+        """
+        if self.run is None:
+            raise TrainingError("This model has no training run: call train(data) first.")
+        return self.run.metrics
+
+    @property
+    def predictor(self) -> Predictor:
+        """The trained model as it predicts, by ONNX Runtime.
+
+        Raises:
+            TrainingError: There is no trained model yet.
+        """
+        if self.bundle is None:
+            raise TrainingError(
+                "This model is not trained yet: call train(data), or Model.load(bundle)."
+            )
+        if self._predictor is None:
+            self._predictor = load(self.bundle)
+        return self._predictor
+
+    def predict(
+        self, radiograph: Radiograph | str | os.PathLike[str], sex: Sex | str | None = None
+    ) -> Prediction:
+        """Bone age of one radiograph; see :meth:`boneage.Predictor.predict`."""
+        return self.predictor.predict(radiograph, sex=sex)
+
+    def evaluate(self, data: Data) -> Metrics:
+        """Figures on other data, prepared as this model wants it.
+
+        Args:
+            data: Radiographs with labels that this model was not trained on.
+
+        Raises:
+            BoneAgeError: The data cannot be prepared, or there is no trained model.
+        """
+        predictor = self.predictor
+        prepared = data.prepare()
+        predicted = predictor.predict_prepared(prepared.images, prepared.sexes)
+        sexes = [Sex.MALE if value else Sex.FEMALE for value in prepared.sexes]
+        return evaluate(np.asarray(prepared.bone_ages_months), predicted, sexes)
+
+    def save(self, bundle: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the trained model as a bundle, a folder or (``.zip``) one file.
+
+        Args:
+            bundle: Where to.
+            overwrite: Replace a bundle that is there.
+
+        Returns:
+            The bundle's path.
+
+        Raises:
+            TrainingError: There is no trained model yet.
+            RunExistsError: Something is there already.
+            OutputError: The system refused to write.
+        """
+        from boneage.inference.bundle import copy_bundle
+
+        return copy_bundle(Bundle.open(self.predictor.bundle_path), bundle, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, bundle: str | os.PathLike[str]) -> "Model":
+        """Open a trained model.
+
+        Raises:
+            BundleError: It is missing, damaged or of another release.
+        """
+        opened = Bundle.open(bundle)
+        settings = opened.card.trained_on.get("settings", {})
+        model = cls(TrainingSettings.from_dict(settings))
+        model.bundle = Path(bundle)
+        return model

@@ -1,0 +1,242 @@
+"""One training run: from ``Data`` to a run folder with figures and a bundle."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage import __version__
+from boneage.dataset.data import Data
+from boneage.dataset.prepared import PreparedData
+from boneage.dataset.records import write_discarded
+from boneage.errors import SettingsError
+from boneage.evaluation.metrics import Metrics, evaluate
+from boneage.files import write_json, write_text
+from boneage.inference.card import Card, Interval
+from boneage.inference.predictor import load
+from boneage.radiographs.preparation import PREPARATION_VERSION
+from boneage.training.export import export_bundle
+from boneage.training.fit import Fit, fit
+from boneage.training.run_folder import METRICS_FILE, fingerprint, open_run
+from boneage.training.settings import TrainingSettings
+
+__all__ = ["INTERVAL_LEVEL", "TrainedRun", "train_run"]
+
+INTERVAL_LEVEL = 0.9
+_SMALLEST_CALIBRATION = 20
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """What a run left.
+
+    Attributes:
+        path: The run folder.
+        bundle: The model's folder.
+        metrics: Figures on the validation part.
+        summary: Lines for the screen.
+    """
+
+    path: Path
+    bundle: Path
+    metrics: Metrics
+    summary: tuple[str, ...]
+
+
+def train_run(
+    data: Data,
+    settings: TrainingSettings,
+    out: Path,
+    *,
+    split: Path | None = None,
+    name: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: bool = True,
+) -> TrainedRun:
+    """Split, prepare, fit, export and evaluate.
+
+    Args:
+        data: Radiographs with labels.
+        settings: How to train.
+        out: Run folder.
+        split: CSV that says who trains and who validates; otherwise a stratified share is drawn.
+        name: Name of the model on its card; the run folder's name by default.
+        resume: Go on with the run in ``out``.
+        overwrite: Replace the run in ``out``.
+        workers: Processes that prepare images; all cores by default.
+        progress: Show progress bars where there is a terminal.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        SettingsError: A setting does not fit the data, or the run was begun with others.
+        RunExistsError: ``out`` is in use.
+        LabelsError: The split leaves a part empty.
+        OutputError: ``out`` or the cache cannot be written.
+        TrainingError: The training cannot go on.
+    """
+    _check_size(data, settings)
+    train, validation = data.split(
+        split, fraction=settings.validation_fraction, seed=settings.seed
+    )
+    config = {
+        "boneage_version": __version__,
+        "settings": settings.to_dict(),
+        "data": {
+            "preparation": None if data.preparation is None else data.preparation.to_dict(),
+            "preparation_version": PREPARATION_VERSION,
+            "train": {"count": len(train), "sha256": fingerprint(train.records)},
+            "validation": {"count": len(validation), "sha256": fingerprint(validation.records)},
+        },
+    }
+    run = open_run(out, config, resume=resume, overwrite=overwrite)
+    prepared = data.prepare(workers=workers, progress=progress)
+    write_discarded(out / "discarded.csv", prepared.discarded)
+    parts = {
+        "train": prepared.subset(record.id for record in train.records),
+        "validation": prepared.subset(record.id for record in validation.records),
+    }
+    _write_population(out / "data.csv", parts)
+    result = fit(settings, parts["train"], parts["validation"], out, resume=run.resumed)
+    bundle, metrics = _finish(run.path, name or out.name, data, settings, parts, result)
+    return TrainedRun(
+        path=out,
+        bundle=bundle,
+        metrics=metrics,
+        summary=(
+            prepared.summary(),
+            f"best epoch {result.best_epoch} of {result.epochs_run}: validation MAE "
+            f"{metrics.mae_months:.2f} months",
+        ),
+    )
+
+
+def _check_size(data: Data, settings: TrainingSettings) -> None:
+    preparation = data.preparation
+    if preparation is not None and preparation.size_px != settings.size_px:
+        raise SettingsError(
+            f"The data is prepared at {preparation.size_px} px and the network takes "
+            f"--size {settings.size_px}. Give both the same size: "
+            f"Data(..., preparation=PreparationSettings(size_px={settings.size_px}))."
+        )
+
+
+def _finish(
+    out: Path,
+    name: str,
+    data: Data,
+    settings: TrainingSettings,
+    parts: dict[str, PreparedData],
+    result: Fit,
+) -> tuple[Path, Metrics]:
+    """Export twice: the first bundle predicts, and its errors give the second one its interval."""
+    validation = parts["validation"]
+    facts: dict[str, Any] = {
+        "name": name,
+        "preparation": {} if data.preparation is None else data.preparation.to_dict(),
+        "preparation_version": PREPARATION_VERSION,
+        "size_px": settings.size_px,
+        "sexes": _sexes(parts["train"]),
+        "trained_on": {
+            "count": len(parts["train"]),
+            "bone_age_months": [
+                float(parts["train"].bone_ages_months.min()),
+                float(parts["train"].bone_ages_months.max()),
+            ],
+            "best_epoch": result.best_epoch,
+            "settings": settings.to_dict(),
+        },
+    }
+    bundle = out / "bundle"
+    export_bundle(bundle, result.network, Card(**facts), overwrite=True)
+    predicted = load(bundle).predict_prepared(validation.images, validation.sexes)
+    metrics = evaluate(
+        validation.bone_ages_months, predicted, ["male" if s else "female" for s in validation.sexes]
+    )
+    card = Card(
+        **facts,
+        figures={"validation": {**metrics.to_dict(), "note": _SELECTION_NOTE}},
+        interval=_interval(np.abs(predicted - validation.bone_ages_months)),
+    )
+    export_bundle(bundle, result.network, card, overwrite=True)
+    write_predictions(out / "predictions.csv", validation, predicted)
+    write_json(
+        out / METRICS_FILE,
+        {
+            **metrics.to_dict(),
+            "part": "validation",
+            "best_epoch": result.best_epoch,
+            "epochs_run": result.epochs_run,
+            "last_epoch_mae_months": result.last_mae_months,
+            "note": _SELECTION_NOTE,
+        },
+    )
+    return bundle, metrics
+
+
+_SELECTION_NOTE = (
+    "The epoch was chosen on this validation part, so the figure is slightly optimistic."
+)
+
+
+def _sexes(data: PreparedData) -> tuple[str, ...]:
+    return tuple(
+        word for word, value in (("female", 0.0), ("male", 1.0)) if (data.sexes == value).any()
+    )
+
+
+def _interval(errors_months: NDArray[Any]) -> Interval | None:
+    """Split conformal: the ceil((n + 1) * level)-th smallest error holds for a new child.
+
+    Lei et al. 2018, doi:10.1080/01621459.2017.1307116. The epoch was chosen on the same errors,
+    which makes it slightly narrow.
+    """
+    count = len(errors_months)
+    rank = math.ceil((count + 1) * INTERVAL_LEVEL)
+    if count < _SMALLEST_CALIBRATION or rank > count:
+        return None
+    return Interval(
+        level=INTERVAL_LEVEL,
+        half_width_months=max(float(np.sort(errors_months)[rank - 1]), 0.1),
+        method=f"split conformal, absolute errors of {count} validation radiographs",
+    )
+
+
+def write_predictions(path: Path, data: PreparedData, predicted: NDArray[Any]) -> None:
+    """Write ``predictions.csv``: ``id,sex,true_months,predicted_months``."""
+    rows = zip(data.ids, data.sexes, data.bone_ages_months, predicted, strict=True)
+    _write_table(
+        path,
+        ("id", "sex", "true_months", "predicted_months"),
+        [
+            (name, "male" if sex else "female", f"{true:g}", f"{guess:.2f}")
+            for name, sex, true, guess in rows
+        ],
+    )
+
+
+def _write_population(path: Path, parts: dict[str, PreparedData]) -> None:
+    """Write ``data.csv``: ``id,sex,bone_age_months,part``."""
+    rows = [
+        (name, "male" if sex else "female", f"{age:g}", part)
+        for part, data in parts.items()
+        for name, sex, age in zip(data.ids, data.sexes, data.bone_ages_months, strict=True)
+    ]
+    _write_table(path, ("id", "sex", "bone_age_months", "part"), rows)
+
+
+def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

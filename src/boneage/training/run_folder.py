@@ -1,0 +1,126 @@
+"""The run folder: who may write into it, and what it says of the run.
+
+A run folder belongs to one training. It is never overwritten unless that is asked for, nothing but
+a run is ever removed, and a run that is resumed must be the one that was begun.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boneage.dataset.records import Record
+from boneage.errors import InputError, RunExistsError, SettingsError
+from boneage.files import make_folder, output_errors, write_json
+
+__all__ = ["CONFIG_FILE", "METRICS_FILE", "RunFolder", "fingerprint", "open_run"]
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.json"
+
+# What may differ when a run goes on: it changes where and how fast, not what is computed.
+_FREE_TO_CHANGE = ("settings.device", "settings.threads", "boneage_version")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder that is open for writing.
+
+    Attributes:
+        path: The folder.
+        resumed: Whether a run that was begun earlier goes on.
+    """
+
+    path: Path
+    resumed: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end: its figures are written last."""
+        return (self.path / METRICS_FILE).exists() and (self.path / "bundle").is_dir()
+
+
+def fingerprint(records: Iterable[Record]) -> str:
+    """SHA-256 over ids and labels, whatever their order: the same data or not."""
+    lines = sorted(f"{item.id}\t{item.sex}\t{item.bone_age_months:g}" for item in records)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def open_run(
+    path: Path, config: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+) -> RunFolder:
+    """Take a folder for a run and write its ``config.json``.
+
+    Args:
+        path: The run folder.
+        config: Everything that decides the result, as JSON values.
+        resume: Go on with the run that is there; where there is none, begin one.
+        overwrite: Remove the run that is there first.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: Both ``resume`` and ``overwrite`` are asked for.
+        RunExistsError: Something is there and neither was asked for, or it is no run.
+        SettingsError: The run that is there was begun with other settings or other data.
+        OutputError: The folder cannot be written.
+    """
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite contradict each other: give one of them.")
+    occupied = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    begun = (path / CONFIG_FILE).is_file()
+    if occupied and not begun:
+        raise RunExistsError(
+            f"{path} is there already and is not a run: it has no {CONFIG_FILE}, so nothing in it "
+            "is touched. Choose another --out."
+        )
+    if occupied and resume:
+        _check_same_run(path / CONFIG_FILE, config)
+        return RunFolder(path, resumed=True)
+    if occupied and not overwrite:
+        raise RunExistsError(
+            f"{path} holds a run already. Say --resume to go on with it, --overwrite to start "
+            "anew, or choose another --out."
+        )
+    if occupied:
+        with output_errors(path):
+            shutil.rmtree(path)
+    make_folder(path)
+    write_json(path / CONFIG_FILE, config)
+    return RunFolder(path, resumed=False)
+
+
+def _check_same_run(file: Path, config: Mapping[str, Any]) -> None:
+    """Raise if ``config`` is not that of the run, naming what differs."""
+    try:
+        begun = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunExistsError(
+            f"{file} cannot be read ({error}), so the run cannot go on. Say --overwrite to start "
+            "anew."
+        ) from error
+    before, now = _flat(begun), _flat(json.loads(json.dumps(config)))
+    differing = [
+        f"{name} was {before.get(name, 'absent')!r}, now {now.get(name, 'absent')!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and name not in _FREE_TO_CHANGE
+    ]
+    if differing:
+        raise SettingsError(
+            f"The run in {file.parent} was begun otherwise: {'; '.join(differing[:5])}. "
+            "Resume with the same command, or choose another --out."
+        )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, keys joined by dots."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        flat |= _flat(item, f"{prefix}.{name}" if prefix else str(name))
+    return flat
