@@ -1,1 +1,1 @@
-"""Plots and reports of a run."""
+"""Reports: plots of a run and pages about it. Needs matplotlib, which ``boneage[train]`` brings."""

@@ -1,0 +1,25 @@
+"""Figures as they are printed in plots and pages."""
+
+__all__ = ["duration", "interval_text", "signed"]
+
+
+def signed(value: float, *, plus: bool = True, digits: int = 1) -> str:
+    """Write a number with a true minus sign, and a plus sign if wanted; never ``-0.0``."""
+    text = f"{value:{'+' if plus else ''}z.{digits}f}"
+    return text.replace("-", "−")
+
+
+def interval_text(interval: tuple[float, float], *, plus: bool = False) -> str:
+    """Write an interval: ``8.6 to 9.6``."""
+    return f"{signed(interval[0], plus=plus)} to {signed(interval[1], plus=plus)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as a reader would say it: ``42 s``, ``2 min 31 s``, ``1 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
