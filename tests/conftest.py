@@ -78,7 +78,7 @@ def run_cli(cache_folder: Path) -> RunCli:
             **(env or {}),
         }
         return subprocess.run(
-            [sys.executable, "-m", "boneage", *map(os.fspath, args)],
+            [sys.executable, "-m", "boneage", *(os.fspath(arg) for arg in args)],
             cwd=cwd,
             env=surroundings,
             timeout=timeout,
