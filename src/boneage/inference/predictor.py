@@ -1,0 +1,320 @@
+"""From a radiograph and a sex to a bone age: prepare, run the network, put the interval around it.
+
+>>> from boneage import load
+>>> predictor = load("runs/first/bundle")                       # doctest: +SKIP
+>>> predictor.predict("hand.png", sex="female").bone_age_months  # doctest: +SKIP
+131.4
+"""
+
+import collections
+import itertools
+import math
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage.errors import (
+    BoneAgeError,
+    BundleError,
+    RadiographError,
+    SettingsError,
+    UnreadableError,
+    UnsuitableError,
+)
+from boneage.inference.bundle import CARD_FILE, Bundle
+from boneage.inference.catalogue import default_model
+from boneage.inference.session import Network, available_cpus
+from boneage.radiographs.preparation import PREPARATION_VERSION, Preparation, PreparationSettings
+from boneage.radiographs.radiograph import Radiograph, Sex
+from boneage.radiographs.readers import read_radiograph
+
+__all__ = ["Prediction", "Predictor", "Query", "load", "predict"]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A radiograph to predict.
+
+    Attributes:
+        radiograph: A radiograph, or the path of its file.
+        sex: Sex of the child, or None to take the radiograph's own.
+    """
+
+    radiograph: Radiograph | str | os.PathLike[str]
+    sex: Sex | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A bone age and what belongs to it.
+
+    Attributes:
+        bone_age_months: The estimate in months, 0 or more.
+        lower_months: Lower end of the interval in months, 0 or more; None if the model has none.
+        upper_months: Upper end of the interval in months; None if the model has none.
+        level: Share of children for whom the interval is to hold, as 0.9; None without one.
+        sex: The sex that the estimate was made for.
+        warnings: What a reader should know, such as a crop that was not found. Often empty.
+        source: Name of the radiograph.
+        model_name: Name of the model.
+        model_version: Version of the model.
+    """
+
+    bone_age_months: float
+    lower_months: float | None
+    upper_months: float | None
+    level: float | None
+    sex: Sex
+    warnings: tuple[str, ...]
+    source: str
+    model_name: str
+    model_version: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """A radiograph that waits for the network: all that is kept of it."""
+
+    image: NDArray[np.float32]
+    sex: Sex
+    warnings: tuple[str, ...]
+    source: str
+
+
+class Predictor:
+    """A loaded model. Safe to use from several threads."""
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        """Load the network of a bundle; :func:`load` is the shorter way.
+
+        Args:
+            bundle: The opened bundle.
+            threads: Threads for the network and for preparing, 1 or more; None for every
+                available CPU.
+
+        Raises:
+            BundleError: The model cannot be used by this release.
+            SettingsError: ``threads`` is below 1.
+        """
+        self.card = bundle.card
+        self._preparation = Preparation(_settings_of(bundle))
+        self._network = Network(bundle, threads=threads)
+        self._threads = threads or available_cpus()
+
+    def predict(
+        self, radiograph: Radiograph | str | os.PathLike[str], sex: Sex | str | None = None
+    ) -> Prediction:
+        """Estimate the bone age on one radiograph.
+
+        Args:
+            radiograph: A radiograph, or the path of its file.
+            sex: Sex of the child; None to take the radiograph's own. It is never assumed.
+
+        Returns:
+            The estimate in months with its interval.
+
+        Raises:
+            InputError: ``sex`` is not understood.
+            UnreadableError: The file is no image, damaged or too large.
+            UnsuitableError: It is no image to put a number on, or the sex is not known.
+        """
+        query = Query(radiograph, None if sex is None else Sex.parse(sex))
+        result = self._answer([self._prepare(query)])[0]
+        if isinstance(result, RadiographError):
+            raise result
+        return result
+
+    def predict_many(
+        self, queries: Iterable[Query], *, batch_size: int = 8
+    ) -> Iterator[Prediction | RadiographError]:
+        """Estimate the bone age on many radiographs, preparing some while others are estimated.
+
+        What can go wrong with one radiograph is given in its place, not raised. The memory needed
+        does not grow with the number of radiographs.
+
+        Args:
+            queries: The radiographs; they are taken as they are needed.
+            batch_size: Number of images that the network gets at once, 1 to 1024.
+
+        Yields:
+            For each query, in order, its prediction or the error that stands for it.
+
+        Raises:
+            SettingsError: ``batch_size`` is out of range.
+        """
+        if not 1 <= batch_size <= 1024:
+            raise SettingsError(f"batch_size must be within 1 to 1024, not {batch_size}.")
+        return self._run_many(iter(queries), batch_size)
+
+    def _run_many(
+        self, queries: Iterator[Query], batch_size: int
+    ) -> Iterator[Prediction | RadiographError]:
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="boneage-prepare")
+        pending: collections.deque[Future[_Ready | RadiographError]] = collections.deque()
+        try:
+            while True:
+                # A batch ahead of the one in work: enough to keep every thread busy, and a bound.
+                room = 2 * batch_size + self._threads - len(pending)
+                pending.extend(
+                    pool.submit(self._prepare_safely, query)
+                    for query in itertools.islice(queries, room)
+                )
+                if not pending:
+                    return
+                batch = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
+                yield from self._answer([future.result() for future in batch])
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare_safely(self, query: Query) -> _Ready | RadiographError:
+        try:
+            return self._prepare(query)
+        except RadiographError as error:
+            return error
+        except BoneAgeError:
+            raise
+        except Exception as error:
+            # One odd file must not cost the other thousand their rows; its own row says so.
+            failure = UnreadableError(
+                f"{_name_of(query.radiograph)}: could not be processed: "
+                f"{type(error).__name__}: {error}"
+            )
+            failure.__cause__ = error
+            return failure
+
+    def _prepare(self, query: Query) -> _Ready:
+        radiograph = query.radiograph
+        if not isinstance(radiograph, Radiograph):
+            radiograph = read_radiograph(radiograph)
+        sex = query.sex or radiograph.sex
+        if sex is None:
+            raise UnsuitableError(
+                f"{radiograph.source}: the sex is not known, and it is never assumed: use --sex "
+                "or --labels (in Python: sex='female' or sex='male')."
+            )
+        if sex not in self.card.sexes:
+            raise UnsuitableError(
+                f"{radiograph.source}: the model {self.card.name} is not for the sex {sex}, only "
+                f"for {' and '.join(self.card.sexes)}. Use another model."
+            )
+        warnings = []
+        if radiograph.sex not in (None, sex):
+            warnings.append(f"the sex given is {sex}, but the file says {radiograph.sex}")
+        prepared = self._preparation(radiograph)
+        return _Ready(
+            image=prepared.image,
+            sex=sex,
+            warnings=(*warnings, *prepared.warnings),
+            source=radiograph.source,
+        )
+
+    def _answer(self, batch: list[_Ready | RadiographError]) -> list[Prediction | RadiographError]:
+        """Run the network on what is ready, and leave the errors where they are."""
+        ready = [item for item in batch if isinstance(item, _Ready)]
+        if not ready:
+            return [item for item in batch if isinstance(item, RadiographError)]
+        images = np.stack([item.image for item in ready])[:, np.newaxis]
+        sexes = np.array([item.sex is Sex.MALE for item in ready], dtype=np.float32)
+        months = iter(self._network(images, sexes).tolist())
+        return [
+            self._prediction(item, next(months)) if isinstance(item, _Ready) else item
+            for item in batch
+        ]
+
+    def _prediction(self, item: _Ready, months: float) -> Prediction | RadiographError:
+        if not math.isfinite(months):
+            return UnsuitableError(f"{item.source}: the model gives no number for this radiograph.")
+        months = max(months, 0.0)
+        interval = self.card.interval
+        return Prediction(
+            bone_age_months=months,
+            lower_months=None if interval is None else max(months - interval.half_width_months, 0),
+            upper_months=None if interval is None else months + interval.half_width_months,
+            level=None if interval is None else interval.level,
+            sex=item.sex,
+            warnings=item.warnings,
+            source=item.source,
+            model_name=self.card.name,
+            model_version=self.card.version,
+        )
+
+
+def load(
+    bundle: str | os.PathLike[str] | Bundle | None = None, *, threads: int | None = None
+) -> Predictor:
+    """Load a model.
+
+    Args:
+        bundle: Folder or zip of the model; None for the one in the environment variable
+            ``BONEAGE_MODEL``, else for the one that comes with boneage.
+        threads: Threads that predicting may use, 1 or more; None for every available CPU.
+
+    Returns:
+        The model, ready to predict.
+
+    Raises:
+        BundleError: There is no such model, it is damaged, or it is of a release that this one
+            cannot read.
+        SettingsError: ``threads`` is below 1.
+    """
+    if not isinstance(bundle, Bundle):
+        bundle = Bundle.open(default_model() if bundle is None else bundle)
+    return Predictor(bundle, threads=threads)
+
+
+def predict(
+    radiograph: Radiograph | str | os.PathLike[str],
+    sex: Sex | str | None = None,
+    *,
+    model: str | os.PathLike[str] | Bundle | None = None,
+) -> Prediction:
+    """Estimate the bone age on one radiograph; for more than one, :func:`load` the model once.
+
+    Args:
+        radiograph: A radiograph, or the path of its file.
+        sex: Sex of the child; None to take the radiograph's own. It is never assumed.
+        model: Folder or zip of the model; None as in :func:`load`.
+
+    Returns:
+        The estimate in months with its interval.
+
+    Raises:
+        BundleError: The model cannot be used.
+        InputError: ``sex`` is not understood.
+        UnreadableError: The file is no image, damaged or too large.
+        UnsuitableError: It is no image to put a number on, or the sex is not known.
+    """
+    return load(model).predict(radiograph, sex)
+
+
+def _settings_of(bundle: Bundle) -> PreparationSettings:
+    """The preparation that the model was trained with, if this release can still do it."""
+    card = bundle.card
+    where = f"{bundle.path}: {CARD_FILE}"
+    if card.preparation_version != PREPARATION_VERSION:
+        raise BundleError(
+            f"{where}: the model was trained on images prepared by version "
+            f"{card.preparation_version} of the preparation, and this release has version "
+            f"{PREPARATION_VERSION}, so its bone ages would be wrong. Use boneage "
+            f"{card.boneage_version}, or train the model again."
+        )
+    try:
+        settings = PreparationSettings.from_dict(dict(card.preparation))
+    except BoneAgeError as error:
+        raise BundleError(f"{where}: preparation.settings cannot be used: {error}") from error
+    if settings.size_px != card.size_px:
+        raise BundleError(
+            f"{where} contradicts itself: images are prepared to {settings.size_px} px, but the "
+            f"network takes {card.size_px} px."
+        )
+    return settings
+
+
+def _name_of(radiograph: Radiograph | str | os.PathLike[str]) -> str:
+    if isinstance(radiograph, Radiograph):
+        return radiograph.source
+    return os.path.basename(os.fspath(radiograph))

@@ -1,0 +1,108 @@
+"""The network of a bundle as a function of arrays, run by ONNX Runtime."""
+
+import os
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from boneage.errors import BundleError, SettingsError
+from boneage.inference.bundle import MODEL_FILE, Bundle
+
+__all__ = ["Network", "available_cpus"]
+
+_INPUTS = {"image": 4, "sex": 1}
+_OUTPUT = "bone_age_months"
+_QUIET = 3  # ONNX Runtime's level of errors; warnings about nodes and devices help no user
+
+
+def available_cpus() -> int:
+    """Number of CPUs that this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Network:
+    """A loaded graph. Safe to call from several threads."""
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        """Load the graph of a bundle and check that it has the agreed inputs and outputs.
+
+        Args:
+            bundle: The opened bundle.
+            threads: Threads that one call may use, 1 or more; None for every available CPU.
+
+        Raises:
+            BundleError: ONNX Runtime cannot load the graph, or its inputs or outputs are others.
+            SettingsError: ``threads`` is below 1.
+        """
+        if threads is not None and threads < 1:
+            raise SettingsError(f"threads must be 1 or more, not {threads}.")
+        self._where = f"{bundle.path}: {MODEL_FILE}"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or available_cpus()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _QUIET
+        # Waiting threads would otherwise burn the cores that prepare the next radiographs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                bundle.onnx_bytes, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions have no common base but Exception
+            raise BundleError(f"{self._where} cannot be loaded: {_first_line(error)}") from error
+        self._check_signature(bundle.card.size_px)
+
+    def __call__(
+        self, images: NDArray[np.float32], sexes: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Estimate bone ages.
+
+        Args:
+            images: Prepared images, shape (N, 1, S, S), float32 in 0..1.
+            sexes: Shape (N,), float32, 1 for male and 0 for female.
+
+        Returns:
+            Bone ages in months, shape (N,), float32, as the graph gives them.
+
+        Raises:
+            BundleError: The graph fails, or gives another shape.
+        """
+        try:
+            values: Any = self._session.run([_OUTPUT], {"image": images, "sex": sexes})[0]
+        except Exception as error:  # see above
+            raise BundleError(f"{self._where} fails when it runs: {_first_line(error)}") from error
+        months = np.asarray(values, dtype=np.float32)
+        if months.shape != (len(images),):
+            raise BundleError(
+                f"{self._where} gives {_OUTPUT} of shape {months.shape} for {len(images)} images; "
+                "it must give one number for each."
+            )
+        return months
+
+    def _check_signature(self, size_px: int) -> None:
+        inputs = {value.name: value for value in self._session.get_inputs()}
+        outputs = {value.name: value for value in self._session.get_outputs()}
+        if set(inputs) != set(_INPUTS) or _OUTPUT not in outputs:
+            raise BundleError(
+                f"{self._where} has the inputs {sorted(inputs)} and outputs {sorted(outputs)}; "
+                f"it must have the inputs {sorted(_INPUTS)} and the output {_OUTPUT}."
+            )
+        for name, rank in _INPUTS.items():
+            if inputs[name].type != "tensor(float)" or len(inputs[name].shape) != rank:
+                raise BundleError(
+                    f"{self._where}: the input {name} must be float32 with {rank} dimensions, "
+                    f"not {inputs[name].type} of shape {inputs[name].shape}."
+                )
+        sides = [side for side in inputs["image"].shape[1:] if isinstance(side, int)]
+        if any(side != wanted for side, wanted in zip(sides, (1, size_px, size_px), strict=False)):
+            raise BundleError(
+                f"{self._where} takes images of shape {inputs['image'].shape[1:]}, but its card "
+                f"says 1 x {size_px} x {size_px}."
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
