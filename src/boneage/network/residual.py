@@ -2,8 +2,8 @@
 
 Basic blocks after He et al. 2016 (doi:10.1109/CVPR.2016.90) with squeeze-and-excitation (Hu et al.
 2018, doi:10.1109/CVPR.2018.00745). The stem reduces the image fourfold at once: at the default
-256 px a prepared hand from a 100 px source is upsampled more than twofold, so the first pixels carry
-no detail of their own and the convolutions that cost most run at 64 x 64.
+256 px a prepared hand from a 100 px source is upsampled more than twofold, so the first pixels
+carry no detail of their own and the convolutions that cost most run at 64 x 64.
 """
 
 from collections.abc import Sequence

@@ -144,11 +144,9 @@ def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
     sine = torch.sin(draw.angle_rad) / draw.scale
     # affine_grid maps output to input, so this is the inverse of "mirror, turn, scale, shift".
     shift_x, shift_y = 2 * draw.shift_x, 2 * draw.shift_y
+    across = sine * shift_y - cosine * shift_x
     rows = (
-        torch.stack(
-            [draw.flip * cosine, -draw.flip * sine, draw.flip * (sine * shift_y - cosine * shift_x)],
-            dim=1,
-        ),
+        torch.stack([cosine, -sine, across], dim=1) * draw.flip[:, None],
         torch.stack([sine, cosine, -(sine * shift_x + cosine * shift_y)], dim=1),
     )
     theta = torch.stack(rows, dim=1).to(device)

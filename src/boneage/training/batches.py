@@ -35,7 +35,7 @@ class _BatchSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of every epoch."""
-        self._epoch = epoch
+        self._epoch = 0
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.arange(self._count)
@@ -76,6 +76,17 @@ class _BatchDataset(Dataset[Batch]):
 def make_loader(
     data: PreparedData, batch_size: int, *, shuffle: bool, seed: int = 0
 ) -> DataLoader[Batch]:
-    """A loader of whole batches: ``image`` uint8 (N, 1, S, S), ``sex`` and ``months`` (N,)."""
+    """A loader of whole batches: ``image`` uint8 (N, 1, S, S), ``sex`` and ``months`` (N,).
+
+    Args:
+        data: Prepared radiographs with labels.
+        batch_size: Radiographs in a batch.
+        shuffle: Draw the order anew each epoch, from ``seed`` and the epoch's number.
+        seed: Fixes the orders.
+    """
     sampler = _BatchSampler(len(data), batch_size, shuffle=shuffle, seed=seed)
-    return DataLoader(_BatchDataset(data), sampler=sampler, batch_size=None, num_workers=0)
+    # A generator of its own: a loader draws a number when it is iterated, and a resumed epoch is
+    # iterated before it is seeded, which would shift every number drawn for the dropout.
+    return DataLoader(
+        _BatchDataset(data), sampler=sampler, batch_size=None, generator=torch.Generator()
+    )

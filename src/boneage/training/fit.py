@@ -121,6 +121,9 @@ def fit(
     if on_screen:
         callbacks.append(RichProgressBar())
     last = checkpoints / "last.ckpt"
+    going_on = resume and last.exists()
+    if going_on:
+        _check_readable(last)
     with output_errors(folder), _quiet_lightning():
         trainer = lightning.Trainer(
             accelerator=hardware.accelerator,
@@ -139,7 +142,7 @@ def fit(
             module,
             make_loader(train, settings.batch_size, shuffle=True, seed=settings.seed),
             make_loader(validation, 2 * settings.batch_size, shuffle=False),
-            ckpt_path=str(last) if resume and last.exists() else None,
+            ckpt_path=str(last) if going_on else None,
             weights_only=True,
         )
         if trainer.interrupted:
@@ -158,6 +161,17 @@ def fit(
     )
 
 
+def _check_readable(checkpoint: Path) -> None:
+    """Raise unless the checkpoint can be resumed from."""
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]
+    except Exception as error:  # torch raises whatever the damaged bytes lead to
+        raise TrainingError(
+            f"{checkpoint} cannot be read ({type(error).__name__}), so the run cannot go on. "
+            "Say --overwrite to start anew."
+        ) from error
+
+
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Silence advice that does not apply: batches come whole from a memory map, without workers."""
@@ -168,7 +182,7 @@ def _quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*number of training batches.*smaller than the logging.*")
+        warnings.filterwarnings("ignore", ".*number of training batches.*logging interval.*")
         try:
             yield
         finally:

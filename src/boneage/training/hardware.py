@@ -58,7 +58,7 @@ def choose_hardware(settings: TrainingSettings) -> Hardware:
 
 def _computes_in_bf16(accelerator: str) -> bool:
     if accelerator == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if accelerator == "mps":
         return False
     # PyTorch runs bf16 on any processor, but without the instructions it is slower than float32.

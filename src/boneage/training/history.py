@@ -54,12 +54,12 @@ class History(lightning.Callback):
         """Add the epoch's row and write the file."""
         # Lightning calls the module's own hook after this one, so its figures are asked for here.
         assert isinstance(pl_module, BoneAgeModule)
-        figures = {**trainer.callback_metrics, **pl_module.train_figures()}
+        figures = pl_module.train_figures()
         row = {
             "epoch": float(trainer.current_epoch + 1),
-            "train_loss": float(figures["train_loss"]),
-            "train_mae_months": float(figures["train_mae_months"]),
-            "validation_mae_months": float(figures["validation_mae_months"]),
+            "train_loss": figures["train_loss"],
+            "train_mae_months": figures["train_mae_months"],
+            "validation_mae_months": float(trainer.callback_metrics["validation_mae_months"]),
             "learning_rate": float(pl_module.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
             "seconds": time.perf_counter() - self._start,
         }

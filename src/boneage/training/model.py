@@ -5,15 +5,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from boneage.dataset.data import Data
-from boneage.errors import TrainingError
+from boneage.errors import SettingsError, TrainingError
 from boneage.evaluation.metrics import Metrics, evaluate
-from boneage.inference.bundle import Bundle
+from boneage.inference.bundle import WEIGHTS_FILE, Bundle, write_bundle
 from boneage.inference.predictor import Prediction, Predictor, load
 from boneage.radiographs.radiograph import Radiograph, Sex
-from boneage.training.run import TrainedRun, train_run
+from boneage.training.run import TrainedRun, predict_prepared, train_run
 from boneage.training.settings import TrainingSettings
 
 __all__ = ["Model"]
@@ -109,13 +107,16 @@ class Model:
         Raises:
             TrainingError: There is no trained model yet.
         """
+        if self._predictor is None:
+            self._predictor = load(self._opened())
+        return self._predictor
+
+    def _opened(self) -> Bundle:
         if self.bundle is None:
             raise TrainingError(
                 "This model is not trained yet: call train(data), or Model.load(bundle)."
             )
-        if self._predictor is None:
-            self._predictor = load(self.bundle)
-        return self._predictor
+        return Bundle.open(self.bundle)
 
     def predict(
         self, radiograph: Radiograph | str | os.PathLike[str], sex: Sex | str | None = None
@@ -132,11 +133,18 @@ class Model:
         Raises:
             BoneAgeError: The data cannot be prepared, or there is no trained model.
         """
-        predictor = self.predictor
+        bundle = self._opened()
+        wanted = dict(bundle.card.preparation)
+        given = None if data.preparation is None else data.preparation.to_dict()
+        if given != wanted:
+            raise SettingsError(
+                "The data is not prepared as this model was trained: give "
+                f"Data(..., preparation=PreparationSettings.from_dict({wanted}))."
+            )
         prepared = data.prepare()
-        predicted = predictor.predict_prepared(prepared.images, prepared.sexes)
+        predicted = predict_prepared(bundle, prepared)
         sexes = [Sex.MALE if value else Sex.FEMALE for value in prepared.sexes]
-        return evaluate(np.asarray(prepared.bone_ages_months), predicted, sexes)
+        return evaluate(prepared.bone_ages_months, predicted, sexes)
 
     def save(self, bundle: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the trained model as a bundle, a folder or (``.zip``) one file.
@@ -153,9 +161,19 @@ class Model:
             RunExistsError: Something is there already.
             OutputError: The system refused to write.
         """
-        from boneage.inference.bundle import copy_bundle
-
-        return copy_bundle(Bundle.open(self.predictor.bundle_path), bundle, overwrite=overwrite)
+        opened = self._opened()
+        weights = opened.read_weights()
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / WEIGHTS_FILE
+            if weights is not None:
+                file.write_bytes(weights)
+            return write_bundle(
+                bundle,
+                onnx=opened.onnx_bytes,
+                card=opened.card,
+                weights=None if weights is None else file,
+                overwrite=overwrite,
+            )
 
     @classmethod
     def load(cls, bundle: str | os.PathLike[str]) -> "Model":

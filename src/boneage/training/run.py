@@ -18,15 +18,16 @@ from boneage.dataset.records import write_discarded
 from boneage.errors import SettingsError
 from boneage.evaluation.metrics import Metrics, evaluate
 from boneage.files import write_json, write_text
+from boneage.inference.bundle import Bundle
 from boneage.inference.card import Card, Interval
-from boneage.inference.predictor import load
+from boneage.inference.session import Network
 from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.export import export_bundle
 from boneage.training.fit import Fit, fit
 from boneage.training.run_folder import METRICS_FILE, fingerprint, open_run
 from boneage.training.settings import TrainingSettings
 
-__all__ = ["INTERVAL_LEVEL", "TrainedRun", "train_run"]
+__all__ = ["INTERVAL_LEVEL", "TrainedRun", "predict_prepared", "train_run"]
 
 INTERVAL_LEVEL = 0.9
 _SMALLEST_CALIBRATION = 20
@@ -85,9 +86,7 @@ def train_run(
         TrainingError: The training cannot go on.
     """
     _check_size(data, settings)
-    train, validation = data.split(
-        split, fraction=settings.validation_fraction, seed=settings.seed
-    )
+    train, validation = data.split(split, fraction=settings.validation_fraction, seed=settings.seed)
     config = {
         "boneage_version": __version__,
         "settings": settings.to_dict(),
@@ -158,10 +157,9 @@ def _finish(
     }
     bundle = out / "bundle"
     export_bundle(bundle, result.network, Card(**facts), overwrite=True)
-    predicted = load(bundle).predict_prepared(validation.images, validation.sexes)
-    metrics = evaluate(
-        validation.bone_ages_months, predicted, ["male" if s else "female" for s in validation.sexes]
-    )
+    predicted = predict_prepared(Bundle.open(bundle), validation)
+    sexes = [_sex_word(value) for value in validation.sexes]
+    metrics = evaluate(validation.bone_ages_months, predicted, sexes)
     card = Card(
         **facts,
         figures={"validation": {**metrics.to_dict(), "note": _SELECTION_NOTE}},
@@ -188,6 +186,10 @@ _SELECTION_NOTE = (
 )
 
 
+def _sex_word(value: float) -> str:
+    return "male" if value else "female"
+
+
 def _sexes(data: PreparedData) -> tuple[str, ...]:
     return tuple(
         word for word, value in (("female", 0.0), ("male", 1.0)) if (data.sexes == value).any()
@@ -211,23 +213,33 @@ def _interval(errors_months: NDArray[Any]) -> Interval | None:
     )
 
 
+def predict_prepared(
+    bundle: Bundle, data: PreparedData, *, batch_size: int = 32
+) -> NDArray[np.float32]:
+    """Bone ages of prepared radiographs by the exported network, in months, shape (N,)."""
+    network = Network(bundle)
+    predicted = np.empty(len(data), np.float32)
+    for start in range(0, len(data), batch_size):
+        rows = slice(start, start + batch_size)
+        images = data.images[rows].astype(np.float32)[:, np.newaxis] / np.float32(255)
+        predicted[rows] = network(images, data.sexes[rows])
+    return np.maximum(predicted, 0)
+
+
 def write_predictions(path: Path, data: PreparedData, predicted: NDArray[Any]) -> None:
     """Write ``predictions.csv``: ``id,sex,true_months,predicted_months``."""
     rows = zip(data.ids, data.sexes, data.bone_ages_months, predicted, strict=True)
     _write_table(
         path,
         ("id", "sex", "true_months", "predicted_months"),
-        [
-            (name, "male" if sex else "female", f"{true:g}", f"{guess:.2f}")
-            for name, sex, true, guess in rows
-        ],
+        [(name, _sex_word(sex), f"{true:g}", f"{guess:.2f}") for name, sex, true, guess in rows],
     )
 
 
 def _write_population(path: Path, parts: dict[str, PreparedData]) -> None:
     """Write ``data.csv``: ``id,sex,bone_age_months,part``."""
     rows = [
-        (name, "male" if sex else "female", f"{age:g}", part)
+        (name, _sex_word(sex), f"{age:g}", part)
         for part, data in parts.items()
         for name, sex, age in zip(data.ids, data.sexes, data.bone_ages_months, strict=True)
     ]

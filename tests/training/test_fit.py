@@ -1,0 +1,167 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from boneage.dataset.prepared import PreparedData
+from boneage.errors import TrainingError
+from boneage.training.batches import make_loader
+from boneage.training.fit import fit
+from boneage.training.settings import TrainingSettings
+
+SETTINGS = {
+    "size_px": 32, "epochs": 4, "batch_size": 16, "width": 8, "blocks": [1, 1],
+    "threads": 1, "precision": "float32", "device": "cpu", "seed": 3,
+}  # fmt: skip
+
+
+def bright_squares(count: int, seed: int) -> PreparedData:
+    """Images whose age is the side of a bright square: learnable in a few steps."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 30, (count, 32, 32), dtype=np.uint8)
+    ages = rng.uniform(20, 220, count).astype(np.float32)
+    for image, age in zip(images, ages, strict=True):
+        side = int(age / 8)
+        image[2 : 2 + side, 2 : 2 + side] = 200
+    return PreparedData(
+        images=images,
+        ids=tuple(f"{i:04d}" for i in range(count)),
+        sexes=rng.integers(0, 2, count).astype(np.float32),
+        bone_ages_months=ages,
+    )
+
+
+def course(folder: Path) -> list[list[float]]:
+    """``metrics.csv`` without the seconds."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [[float(value) for value in row[:-1]] for row in list(csv.reader(file))[1:]]
+
+
+@pytest.mark.parametrize("architecture", ["residual", "hypermodel"])
+def test_a_network_learns(tmp_path: Path, architecture: str) -> None:
+    settings = TrainingSettings().updated(
+        **{**SETTINGS, "epochs": 12, "architecture": architecture, "conv_layers": 3},
+        conv_filters=8,
+        rotation_deg=0.0,
+        scale=0.0,
+        shift=0.0,
+    )
+    validation = bright_squares(60, seed=2)
+    result = fit(settings, bright_squares(300, seed=1), validation, tmp_path)
+    guess = np.abs(validation.bone_ages_months - validation.bone_ages_months.mean()).mean()
+    assert result.best_mae_months < 0.5 * guess
+    assert (tmp_path / "checkpoints" / "best.ckpt").exists()
+    assert (tmp_path / "checkpoints" / "last.ckpt").exists()
+    assert list((tmp_path / "tensorboard").glob("events*"))
+    assert [row[0] for row in course(tmp_path)] == list(range(1, result.epochs_run + 1))
+
+
+def test_the_best_epoch_is_what_comes_back(tmp_path: Path) -> None:
+    validation = bright_squares(40, seed=2)
+    result = fit(
+        TrainingSettings().updated(**SETTINGS), bright_squares(80, seed=1), validation, tmp_path
+    )
+    with torch.inference_mode():
+        images = torch.from_numpy(validation.images)[:, None].float() / 255
+        months = result.network(images, torch.from_numpy(validation.sexes)).numpy()
+    mae = float(np.abs(months - validation.bone_ages_months).mean())
+    assert mae == pytest.approx(result.best_mae_months, abs=1e-2)
+    lowest = min(row[3] for row in course(tmp_path))
+    assert lowest == pytest.approx(result.best_mae_months, rel=1e-5)
+
+
+def test_training_stops_when_validation_stops_improving(tmp_path: Path) -> None:
+    settings = TrainingSettings().updated(
+        **{**SETTINGS, "epochs": 50}, patience=2, learning_rate=1e-9
+    )
+    result = fit(settings, bright_squares(32, seed=1), bright_squares(16, seed=2), tmp_path)
+    assert result.epochs_run < 50
+
+
+def test_the_same_seed_takes_the_same_course_and_another_seed_another(tmp_path: Path) -> None:
+    train, validation = bright_squares(48, seed=1), bright_squares(16, seed=2)
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        settings = TrainingSettings().updated(**{**SETTINGS, "epochs": 2, "seed": seed})
+        fit(settings, train, validation, tmp_path / name)
+    assert course(tmp_path / "a") == course(tmp_path / "b")
+    assert course(tmp_path / "a") != course(tmp_path / "c")
+
+
+def test_too_few_radiographs_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="at least 2"):
+        fit(TrainingSettings(), bright_squares(1, 0), bright_squares(4, 0), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path: Path) -> None:
+    data = bright_squares(32, seed=1)
+    data.bone_ages_months[5] = np.nan
+    settings = TrainingSettings().updated(**SETTINGS)
+    with pytest.raises(TrainingError, match="--learning-rate"):
+        fit(settings, data, bright_squares(8, seed=2), tmp_path)
+
+
+@pytest.mark.parametrize(("count", "batch"), [(1, 4), (5, 4), (8, 4), (33, 16)])
+def test_an_epoch_shows_every_radiograph_but_a_lone_last_one(count: int, batch: int) -> None:
+    data = bright_squares(count, seed=1)
+    loader = make_loader(data, batch, shuffle=True)
+    seen = np.concatenate([part["months"].numpy() for part in loader])
+    alone = count % batch == 1 and count > 1
+    assert len(seen) == count - alone
+    assert set(seen.tolist()) <= set(data.bone_ages_months.tolist())
+    assert len(set(seen.tolist())) == len(seen)
+    assert len(loader) == len(list(loader))
+
+
+RESUMABLE = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})  # where this test lies
+from test_fit import SETTINGS, bright_squares
+from boneage.training.fit import fit
+from boneage.training.settings import TrainingSettings
+
+if __name__ == "__main__":
+    settings = TrainingSettings().updated(**{{**SETTINGS, "epochs": 8}})
+    fit(settings, bright_squares(400, 1), bright_squares(32, 2), Path(sys.argv[1]), resume=True)
+"""
+
+
+def test_a_training_killed_with_9_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(RESUMABLE.format(tests=str(Path(__file__).parent)))
+    source = Path(__file__).parents[2] / "src"
+    env = {**os.environ, "PYTHONPATH": str(source)}
+
+    def start(run: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path / run)],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def finish(process: subprocess.Popen[bytes]) -> None:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()
+
+    finish(start("whole"))
+
+    rows = tmp_path / "stopped" / "metrics.csv"
+    with start("stopped") as stopped:
+        deadline = time.monotonic() + 240
+        while not (rows.exists() and len(rows.read_text().splitlines()) >= 4):
+            assert stopped.poll() is None, stopped.communicate()[1].decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        stopped.send_signal(signal.SIGKILL)
+    assert 3 <= len(course(tmp_path / "stopped")) < 8
+
+    finish(start("stopped"))
+    assert course(tmp_path / "stopped") == course(tmp_path / "whole")
