@@ -3,6 +3,10 @@
 Efron and Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 13. The
 percentile interval asks nothing of the shape of the errors, which have heavy tails here, and its
 ends stay within the figure's own range (an MAE is never below 0).
+
+It is too narrow for few cases. For the MAE of errors drawn from a t distribution (5 degrees of
+freedom), intervals of n cases held the true value this often (600 simulations each): n = 3 73 %,
+5 80 %, 10 87 %, 20 91 %, 50 93 %, 200 95 %, 1000 95 %.
 """
 
 from collections.abc import Callable

@@ -97,7 +97,7 @@ def draw_bland_altman(predictions: Predictions, note: str | None = None) -> "Fig
     axes.set_ylabel("Predicted − true bone age (months)")
     set_month_ticks(axes.xaxis)
     add_years_axis(axes, "top")
-    figure.legend(loc="outside lower center", ncols=2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
     return figure
 
 

@@ -56,22 +56,23 @@ def _draw_histogram(
         axes.stairs(
             100 * share / cases.sum(), edges, color=style.colour, ls=style.line, lw=1.2, label=label
         )
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.35)  # room for the legend
-    axes.axvline(0, ymax=0.74, color=INK, lw=0.6, ls=":")
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.5)  # room for the legend
+    axes.axvline(0, ymax=0.66, color=INK, lw=0.6, ls=":")
     axes.legend(loc="upper left", borderaxespad=0.2, labelspacing=0.7)
     if beyond:
         axes.text(
-            0.99, 0.68, f"beyond ±{edges[-1]:g}:\n{beyond:,} of {len(errors):,} cases",
+            0.99, 0.62, f"beyond ±{edges[-1]:g}:\n{beyond:,} of {len(errors):,} cases",
             transform=axes.transAxes, ha="right", va="top", fontsize=6, color=MUTED,
         )  # fmt: skip
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel("Predicted − true bone age (months)")
-    axes.set_ylabel(f"Share of cases (%) per {width:g} months")
+    per = "month" if width == 1 else f"{width:g} months"
+    axes.set_ylabel(f"Share of cases (%) per {per}")
     axes.set_title("a   By sex")
 
 
 def _bins(errors: Floats) -> tuple[Floats, float, int]:
-    """Edges of some forty bins with one centred on 0, their width, and the cases beyond them.
+    """Edges of 13 to 40 bins with one centred on 0, their width, and the cases beyond them.
 
     A few gross errors would press the rest into one bar, so the bins reach to the 99th percentile
     of the absolute errors unless the largest is not far from it.
@@ -80,7 +81,8 @@ def _bins(errors: Floats) -> tuple[Floats, float, int]:
     largest = max(float(absolute.max()), 1.0)
     usual = max(float(np.quantile(absolute, 0.99)), 1.0)
     reach = largest if largest < 1.3 * usual else usual
-    width = next((w for w in (1.0, 2.0, 4.0, 6.0, 12.0, 24.0) if reach / w <= 18), reach / 18)
+    most = min(max(0.8 * len(errors) ** 0.5, 6.0), 18.0)  # bins on either side of 0
+    width = next((w for w in (1.0, 2.0, 4.0, 6.0, 12.0, 24.0) if reach / w <= most), reach / most)
     half = np.ceil(reach / width + 0.5) - 0.5
     edges = np.arange(-half, half + 1) * width
     return edges, width, int((absolute > edges[-1]).sum())

@@ -98,7 +98,7 @@ def _draw_line(
 def _set_epoch_ticks(axes: "Axes", epoch: Floats) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     air = max(0.5, 0.02 * float(np.ptp(epoch)))
     axes.set_xlim(float(epoch.min()) - air, float(epoch.max()) + air)
 

@@ -4,9 +4,9 @@ __all__ = ["duration", "interval_text", "signed"]
 
 
 def signed(value: float, *, plus: bool = True, digits: int = 1) -> str:
-    """Write a number with a true minus sign, and a plus sign if wanted; never ``-0.0``."""
-    text = f"{value:{'+' if plus else ''}z.{digits}f}"
-    return text.replace("-", "−")
+    """Write a number with a true minus sign, and a plus sign if wanted; zero has no sign."""
+    text = f"{value:{'+' if plus else ''}z.{digits}f}".replace("-", "−")
+    return text.removeprefix("+") if float(f"{value:.{digits}f}") == 0 else text
 
 
 def interval_text(interval: tuple[float, float], *, plus: bool = False) -> str:
