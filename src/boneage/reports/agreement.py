@@ -97,7 +97,7 @@ def draw_bland_altman(predictions: Predictions, note: str | None = None) -> "Fig
     axes.set_ylabel("Predicted − true bone age (months)")
     set_month_ticks(axes.xaxis)
     add_years_axis(axes, "top")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
     return figure
 
 
@@ -116,7 +116,8 @@ def _draw_limits(axes: "Axes", agreement: Agreement) -> None:
     heights[0] = min(heights[0], heights[1] - _TEXT_GAP)
     heights[2] = max(heights[2], heights[1] + _TEXT_GAP)
     for (name, value, interval, line), height in zip(lines, heights, strict=True):
-        axes.axhspan(*interval, color=SHADE, lw=0, zorder=0)
+        label = "95 % CI" if name == "Bias" else None
+        axes.axhspan(*interval, color=SHADE, lw=0, zorder=0, label=label)
         axes.axhline(value, color=INK, lw=0.9, ls=line)
         axes.annotate(
             f"{name}\n{signed(value)}\n({interval_text(interval, plus=True)})",

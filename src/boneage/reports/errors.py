@@ -52,7 +52,7 @@ def _draw_histogram(
         share, _ = np.histogram(errors[cases], edges)
         label = f"{style.label} (n = {group.count:,})\nMAE {group.mae_months:.1f}"
         if group.mae_ci95_months is not None:
-            label += f" ({interval_text(group.mae_ci95_months)})"
+            label += f" (95 % CI {interval_text(group.mae_ci95_months)})"
         axes.stairs(
             100 * share / cases.sum(), edges, color=style.colour, ls=style.line, lw=1.2, label=label
         )
@@ -123,7 +123,7 @@ def _draw_boxes(axes: "Axes", predictions: Predictions, errors: Floats, metrics:
     axes.set_ylabel("Predicted − true bone age (months)")
     axes.set_title("b   By age band")
     axes.annotate(
-        f"quartiles, 5th to 95th percentile; points where n < {_FEWEST_FOR_A_BOX}",
+        f"box: quartiles; whiskers: 5 to 95 %; points where n < {_FEWEST_FOR_A_BOX}",
         (1, 1), xycoords="axes fraction", xytext=(0, 2), textcoords="offset points",
         ha="right", va="bottom", fontsize=6, color=MUTED,
     )  # fmt: skip

@@ -37,7 +37,8 @@ th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); t
 th:first-child, td:first-child { text-align: left; }
 th { font-weight: 600; }
 tbody th { font-weight: 400; }
-table.settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+table.settings th, table.settings td { text-align: left; white-space: normal;
+  overflow-wrap: anywhere; }
 figure { margin: 1rem 0 1.5rem; break-inside: avoid; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 figcaption { color: var(--muted); font-size: .9rem; margin-top: .35rem; max-width: 46rem; }
