@@ -95,7 +95,10 @@ def test_text_from_outside_is_escaped(make_run: MakeRun) -> None:
 def test_figures_are_those_of_metrics_json(make_run: MakeRun) -> None:
     run = make_run()
     metrics = json.loads((run / "metrics.json").read_text())
+    metrics["note"] = "The epoch was chosen on <these> cases."
+    (run / "metrics.json").write_text(json.dumps(metrics))
     page = Page(write_demo_report(run))
+    assert metrics["note"] in page.text
     low, high = metrics["mae_ci95_months"]
     assert f"{metrics['mae_months']:.1f} ({low:.1f} to {high:.1f}) months" in page.text
     assert f"{100 * metrics['within_12_months']:.1f} %" in page.text

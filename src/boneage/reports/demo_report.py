@@ -159,10 +159,11 @@ def _parts(
 
 
 def _headline(metrics: Mapping[str, Any]) -> str:
+    note = f" {metrics['note']}" if metrics.get("note") else ""
     return (
         f"On {metrics['count']:,} synthetic radiographs that it was not trained on, the model's "
         f"bone age was {metrics['mae_months']:.1f} months off on average, and within 12 months "
-        f"for {100 * metrics['within_12_months']:.0f} %."
+        f"for {100 * metrics['within_12_months']:.0f} %.{note}"
     )
 
 
