@@ -1,0 +1,118 @@
+"""Finding the hand: not the frame of the film, nor the collimator's edge, nor the marker letter."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage.errors import SettingsError
+from boneage.radiographs.crop_candidates import best_candidate
+from boneage.radiographs.crop_forearm import without_forearm
+from boneage.radiographs.geometry import require_unit
+from boneage.radiographs.intensity import small_copy
+
+__all__ = ["MARGIN", "Box", "CropResult", "crop", "find_hand"]
+
+WORK_PX = 192
+"""The hand is sought on a copy with this longer side, whatever the size of the original."""
+
+MARGIN = 0.03
+"""Default margin, as a share of the longer side of the hand's box."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in a picture, in whole pixels.
+
+    Attributes:
+        left_px: First column.
+        top_px: First row.
+        width_px: Number of columns, at least 1.
+        height_px: Number of rows, at least 1.
+    """
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+
+    def __post_init__(self) -> None:
+        if min(self.left_px, self.top_px) < 0 or min(self.width_px, self.height_px) < 1:
+            raise SettingsError(f"{self} is no box: it must start at 0 or more and hold a pixel.")
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index a picture with."""
+        return (
+            slice(self.top_px, self.top_px + self.height_px),
+            slice(self.left_px, self.left_px + self.width_px),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CropResult:
+    """The part of a picture that holds the hand.
+
+    Attributes:
+        image: Shape (box.height_px, box.width_px), float32.
+        box: Where it was taken from.
+        fallback: No hand was found with confidence, and this is the whole picture.
+        reason: Why it fell back; empty otherwise.
+    """
+
+    image: NDArray[np.float32]
+    box: Box
+    fallback: bool
+    reason: str
+
+
+def crop(image: NDArray[np.float32], margin: float = MARGIN) -> CropResult:
+    """Cut out the hand with its wrist.
+
+    Args:
+        image: Shape (height, width), float32 in 0..1, bones bright: what ``normalise`` gives.
+            It is not changed.
+        margin: Added on every side, as a share of the longer side of the hand's box, 0 to 0.5.
+
+    Returns:
+        The hand (a copy), or the whole picture with ``fallback`` set and the reason.
+
+    Raises:
+        SettingsError: The margin is out of range, or the image is not a grey float32 picture.
+    """
+    require_unit(image, what="crop")
+    check_margin(margin)
+    box, reason = find_hand(image, margin)
+    return CropResult(image[box.slices].copy(), box, bool(reason), reason)
+
+
+def check_margin(margin: float) -> None:
+    """Refuse a margin outside 0 to 0.5.
+
+    Raises:
+        SettingsError: The margin is out of range.
+    """
+    if not 0 <= margin <= 0.5:
+        raise SettingsError(f"--crop-margin must be within 0 to 0.5, not {margin!r}.")
+
+
+def find_hand(image: NDArray[np.float32], margin: float) -> tuple[Box, str]:
+    """Box of the hand with its margin, and why it is the whole picture (empty if it is not)."""
+    height, width = image.shape
+    whole = Box(0, 0, width, height)
+    if min(height, width) < 8:
+        return whole, "the image is too small to look for a hand"
+    candidate = best_candidate(small_copy(image, WORK_PX))
+    if candidate is None:
+        return whole, "nothing in the image has the shape of a hand"
+    mask = without_forearm(candidate)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    down, across = height / mask.shape[0], width / mask.shape[1]
+    top, bottom = rows[0] * down, (rows[-1] + 1) * down
+    left, right = columns[0] * across, (columns[-1] + 1) * across
+    extra = margin * max(bottom - top, right - left)
+    first_row, first_column = max(0, math.floor(top - extra)), max(0, math.floor(left - extra))
+    last_row = min(height, math.ceil(bottom + extra))
+    last_column = min(width, math.ceil(right + extra))
+    return Box(first_column, first_row, last_column - first_column, last_row - first_row), ""

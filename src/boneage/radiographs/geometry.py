@@ -1,0 +1,123 @@
+"""Squaring and resizing: how a picture of any shape becomes the square that the network takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage.errors import SettingsError
+
+__all__ = ["MAX_SIZE_PX", "MIN_SIZE_PX", "PadResult", "pad_to_square", "require_unit", "resize"]
+
+MIN_SIZE_PX = 16
+MAX_SIZE_PX = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class PadResult:
+    """A square picture and where the original lies in it.
+
+    Attributes:
+        image: Shape (side, side), float32.
+        left_px: Columns of zeros on the left of the original.
+        top_px: Rows of zeros above the original.
+    """
+
+    image: NDArray[np.float32]
+    left_px: int
+    top_px: int
+
+
+def require_unit(image: NDArray[Any], *, what: str) -> None:
+    """Refuse what is not a grey float32 picture: the one form that the steps hand on.
+
+    Args:
+        image: What was given.
+        what: Name of the step, for the message.
+
+    Raises:
+        SettingsError: Not two-dimensional, empty, or not float32.
+    """
+    if not isinstance(image, np.ndarray) or image.ndim != 2 or image.size == 0:
+        shape = getattr(image, "shape", type(image).__name__)
+        raise SettingsError(f"{what}: needs a grey image of shape (height, width), not {shape}.")
+    if image.dtype != np.float32:
+        raise SettingsError(
+            f"{what}: needs float32 values in 0..1, not {image.dtype}. Call normalise() first."
+        )
+
+
+def square_padding(height_px: int, width_px: int) -> tuple[int, int, int]:
+    """Side of the square around a picture, and the padding on its left and top, in pixels."""
+    side = max(height_px, width_px)
+    return side, (side - width_px) // 2, (side - height_px) // 2
+
+
+def pad_to_square(image: NDArray[np.float32]) -> PadResult:
+    """Centre a picture in the smallest square that holds it; what is added is 0 (background).
+
+    Args:
+        image: Shape (height, width), float32. It is not changed.
+
+    Returns:
+        The square. An odd remainder goes to the right or the bottom.
+
+    Raises:
+        SettingsError: The image is not a grey float32 picture.
+    """
+    require_unit(image, what="pad_to_square")
+    height, width = image.shape
+    side, left, top = square_padding(height, width)
+    square = np.zeros((side, side), np.float32)
+    square[top : top + height, left : left + width] = image
+    return PadResult(square, left, top)
+
+
+def resample(image: NDArray[np.float32], size_px: int) -> NDArray[np.float32]:
+    """Resize to (size_px, size_px) without clipping: area means down, bicubic up.
+
+    Bicubic keeps the edges of bones that the network looks at; area means is the only one of
+    OpenCV's methods that is antialiased at every factor.
+    """
+    height, width = image.shape
+    if (height, width) == (size_px, size_px):
+        return image.copy()
+    method = cv2.INTER_AREA if max(height, width) > size_px else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=method), np.float32)
+
+
+def resize(image: NDArray[np.float32], size_px: int = 256) -> NDArray[np.float32]:
+    """Resize a square picture, antialiased.
+
+    A picture that is not square is stretched: square it first with :func:`pad_to_square`.
+
+    Args:
+        image: Shape (height, width), float32 in 0..1. It is not changed.
+        size_px: Side of the result in pixels, 16 to 4096.
+
+    Returns:
+        Shape (size_px, size_px), float32 in 0..1: what bicubic interpolation overshoots is
+        clipped.
+
+    Raises:
+        SettingsError: The size is out of its range, or the image is not a grey float32 picture.
+    """
+    require_unit(image, what="resize")
+    check_size(size_px)
+    return np.clip(resample(image, size_px), 0.0, 1.0)
+
+
+def check_size(size_px: int) -> None:
+    """Refuse a size that no prepared image has.
+
+    Raises:
+        SettingsError: Not a whole number within 16 to 4096.
+    """
+    whole = isinstance(size_px, int) and not isinstance(size_px, bool)
+    if not whole or not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX:
+        raise SettingsError(
+            f"--size must be a whole number of pixels within {MIN_SIZE_PX} to {MAX_SIZE_PX}, "
+            f"not {size_px!r}."
+        )

@@ -1,0 +1,235 @@
+"""From a radiograph to the picture that the network takes, with everything that was done to it."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boneage.errors import SettingsError, UnsuitableError
+from boneage.radiographs.crop import MARGIN, Box, check_margin, crop
+from boneage.radiographs.geometry import check_size, pad_to_square, resize, square_padding
+from boneage.radiographs.intensity import normalise, stretch
+from boneage.radiographs.radiograph import Radiograph
+
+__all__ = [
+    "MIN_SIDE_PX",
+    "PREPARATION_VERSION",
+    "CropInfo",
+    "NormaliseInfo",
+    "Preparation",
+    "PreparationSettings",
+    "PreparedGeometry",
+    "PreparedImage",
+]
+
+PREPARATION_VERSION = 1
+"""Raised whenever the same radiograph and settings would give another picture."""
+
+MIN_SIDE_PX = 32
+"""Radiographs with a shorter side than this show no growth plate and are refused."""
+
+
+@dataclass(frozen=True)
+class PreparationSettings:
+    """How radiographs are prepared; a model must be given what it was trained on.
+
+    Attributes:
+        size_px: Side of the prepared square in pixels, 16 to 4096.
+        crop: Cut the hand out; otherwise the whole radiograph is used.
+        margin: Space kept around the hand, as a share of its longer side, 0 to 0.5.
+        stretch: Let the hand rather than the marker letter set the grey scale: within the crop,
+            the 2nd percentile becomes 0 and the 99.5th becomes 1.
+    """
+
+    size_px: int = 256
+    crop: bool = True
+    margin: float = MARGIN
+    stretch: bool = True
+
+    def __post_init__(self) -> None:
+        check_size(self.size_px)
+        for name in ("crop", "stretch"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"--{name} is on or off, not {getattr(self, name)!r}.")
+        number = isinstance(self.margin, (int, float)) and not isinstance(self.margin, bool)
+        if not number:
+            raise SettingsError(f"--margin must be a number within 0 to 0.5, not {self.margin!r}.")
+        check_margin(self.margin)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "PreparationSettings":
+        """Read back what :meth:`to_dict` gave; keys left out take their defaults.
+
+        Raises:
+            SettingsError: A key is unknown or a value out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise SettingsError(
+                f"Unknown preparation settings {', '.join(map(repr, unknown))}: "
+                f"known are {', '.join(sorted(known))}. A newer boneage may have written them."
+            )
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class NormaliseInfo:
+    """What ``normalise`` did; see :class:`~boneage.radiographs.intensity.NormaliseResult`.
+
+    Attributes:
+        black: Grey value of the radiograph that became 0.
+        white: Grey value of the radiograph that became 1.
+        inverted: Dark bones on a white background were put right.
+        bright_background: The background is grey rather than black.
+    """
+
+    black: float
+    white: float
+    inverted: bool
+    bright_background: bool
+
+
+@dataclass(frozen=True)
+class CropInfo:
+    """What ``crop`` did; see :class:`~boneage.radiographs.crop.CropResult`.
+
+    Attributes:
+        box: Where the hand lies in the radiograph.
+        fallback: No hand was found with confidence, and the whole radiograph was taken.
+        reason: Why it fell back; empty otherwise.
+    """
+
+    box: Box
+    fallback: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class PreparedGeometry:
+    """How pixels of the prepared image and of the radiograph correspond.
+
+    Positions are (x, y) with pixel centres at whole numbers, as in OpenCV and matplotlib.
+
+    Attributes:
+        left_px: Column of the radiograph where the prepared image's left edge lies; negative
+            where it was padded.
+        top_px: Row of the radiograph where the prepared image's top edge lies.
+        scale: Pixels of the radiograph in one prepared pixel.
+    """
+
+    left_px: int
+    top_px: int
+    scale: float
+
+    def to_original(self, x: float, y: float) -> tuple[float, float]:
+        """Position in the radiograph of a position in the prepared image."""
+        return (
+            (x + 0.5) * self.scale - 0.5 + self.left_px,
+            (y + 0.5) * self.scale - 0.5 + self.top_px,
+        )
+
+    def to_prepared(self, x: float, y: float) -> tuple[float, float]:
+        """Position in the prepared image of a position in the radiograph."""
+        return (
+            (x - self.left_px + 0.5) / self.scale - 0.5,
+            (y - self.top_px + 0.5) / self.scale - 0.5,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """What the network takes, and how it came about.
+
+    Attributes:
+        image: Shape (size_px, size_px), float32 in 0..1.
+        normalised: What was done to the grey values.
+        crop: Where the hand was found.
+        geometry: How its pixels and those of the radiograph correspond.
+        warnings: What a reader should know, in words; empty if all went well.
+    """
+
+    image: NDArray[np.float32]
+    normalised: NormaliseInfo
+    crop: CropInfo
+    geometry: PreparedGeometry
+    warnings: tuple[str, ...] = ()
+
+
+class Preparation:
+    """Prepares radiographs: normalise, crop, stretch, pad to a square, resize.
+
+    It holds no state but its settings, so that one can serve many threads or be pickled.
+
+    Attributes:
+        settings: How it prepares.
+    """
+
+    def __init__(self, settings: PreparationSettings | None = None) -> None:
+        self.settings = settings if settings is not None else PreparationSettings()
+
+    def __call__(self, radiograph: Radiograph) -> PreparedImage:
+        """Prepare one radiograph.
+
+        Args:
+            radiograph: Any radiograph; it is not changed.
+
+        Returns:
+            The prepared image with its geometry and warnings.
+
+        Raises:
+            UnsuitableError: It is smaller than 32 px, constant, or holds values that are not
+                finite.
+        """
+        if min(radiograph.pixels.shape) < MIN_SIDE_PX:
+            raise UnsuitableError(
+                f"{radiograph.source}: {radiograph.width_px} x {radiograph.height_px} pixels are "
+                f"too few to see bones; at least {MIN_SIDE_PX} each way are needed."
+            )
+        try:
+            normalised = normalise(radiograph.pixels)
+        except UnsuitableError as error:
+            raise UnsuitableError(f"{radiograph.source}: {error}") from error
+        if normalised.black == normalised.white:
+            raise UnsuitableError(
+                f"{radiograph.source}: the image is empty (all pixels are {normalised.black:g}): "
+                "export it anew."
+            )
+        return self._finish(normalised)
+
+    def _finish(self, normalised: Any) -> PreparedImage:
+        height, width = normalised.image.shape
+        hand, info = normalised.image, CropInfo(Box(0, 0, width, height), False, "")
+        if self.settings.crop:
+            cropped = crop(hand, self.settings.margin)
+            hand, info = cropped.image, CropInfo(cropped.box, cropped.fallback, cropped.reason)
+        if self.settings.stretch:
+            hand = stretch(hand)
+        image = resize(pad_to_square(hand).image, self.settings.size_px)
+        side, left, top = square_padding(info.box.height_px, info.box.width_px)
+        geometry = PreparedGeometry(
+            info.box.left_px - left, info.box.top_px - top, side / self.settings.size_px
+        )
+        warnings = []
+        if normalised.inverted:
+            warnings.append("inverted polarity put right")
+        if info.fallback:
+            warnings.append(f"crop fell back to the whole image: {info.reason}")
+        return PreparedImage(
+            image,
+            NormaliseInfo(
+                normalised.black,
+                normalised.white,
+                normalised.inverted,
+                normalised.bright_background,
+            ),
+            info,
+            geometry,
+            tuple(warnings),
+        )
