@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from boneage.radiographs.crop_lines import straight_edges
+
 __all__ = ["Mask", "best_candidate", "candidates"]
 
 Mask = NDArray[np.uint8]
@@ -13,6 +15,8 @@ Mask = NDArray[np.uint8]
 LEVELS = 32
 MIN_AREA = 0.03
 MAX_AREA = 0.90
+POWER = 0.7
+AREAPOWER = 0.7
 MIN_SCORE = 0.05
 
 
@@ -58,27 +62,30 @@ def candidates(image: NDArray[np.float32]) -> list[Candidate]:
         The candidates, darkest threshold first.
     """
     smooth = cv2.GaussianBlur(image, (0, 0), 0.8)
-    gradient = cv2.magnitude(
-        cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125),
-        cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125),
-    )
+    gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125)
+    gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125)
+    gradient = cv2.magnitude(gx, gy)
+    lines = straight_edges(gx, gy)
+    free = 1 - lines
+    rim = cv2.dilate(lines, np.ones((5, 5), np.uint8))
+    rim[:2] = rim[-2:] = 1
+    rim[:, :2] = rim[:, -2:] = 1
     least, most = MIN_AREA * image.size, MAX_AREA * image.size
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     found = []
     for level in thresholds(smooth):
-        binary = (smooth > level).astype(np.uint8)
+        binary = (smooth > level).astype(np.uint8) & free
         if not least <= int(binary.sum()):
             continue
         binary = cv2.morphologyEx(binary, cv2.MORPH_OPEN, kernel, borderValue=0)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=4)
         for label in range(1, len(stats)):
             if least <= stats[label, cv2.CC_STAT_AREA] <= most:
-                found.append(_score((labels == label).astype(np.uint8), gradient))
+                found.append(_score((labels == label).astype(np.uint8), gradient, rim))
     return found
 
 
-def _score(part: Mask, gradient: NDArray[np.float32]) -> Candidate:
-    height, width = part.shape
+def _score(part: Mask, gradient: NDArray[np.float32], rim: Mask) -> Candidate:
     outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
     filled = np.zeros_like(part)
@@ -89,24 +96,15 @@ def _score(part: Mask, gradient: NDArray[np.float32]) -> Candidate:
     solidity = filled_area / max(filled_area, cv2.contourArea(hull))
     (_, _), (long, short), _ = cv2.minAreaRect(outline)
     extent = filled_area / max(filled_area, (long + 1) * (short + 1))
-    points = outline[:, 0, :]
-    x, y = points[:, 0], points[:, 1]
-    at_left, at_right = (x <= 1), (x >= width - 2)
-    at_top, at_bottom = (y <= 1), (y >= height - 2)
-    inside = ~(at_left | at_right | at_top | at_bottom)
+    x, y = outline[:, 0, 0], outline[:, 0, 1]
+    inside = rim[y, x] == 0
     contrast = float(np.percentile(gradient[y[inside], x[inside]], 30)) if inside.any() else 0.0
-    touch = sorted(
-        (float(at_left.sum()) / height, float(at_right.sum()) / height,
-         float(at_top.sum()) / width, float(at_bottom.sum()) / width)
-    )  # fmt: skip
-    contact = touch[0] + touch[1] + touch[2]
-    shape = ramp(extent, 0.97, 0.80) * ramp(solidity, 0.98, 0.90) * ramp(solidity, 0.35, 0.5)
-    score = contrast * shape * ramp(whole, 0.7, 0.95) * ramp(contact, 0.8, 0.1)
-    score *= ramp(touch[3], 1.0, 0.6) * ramp(filled_area / part.size, 0.02, 0.12)
-    note = (
-        f"c{contrast:.3f} e{extent:.2f} s{solidity:.2f} w{whole:.2f} "
-        f"t{touch[3]:.2f}+{contact:.2f} a{filled_area / part.size:.2f}"
-    )
+    contact = 1 - float(inside.mean())
+    share = filled_area / part.size
+    shape = ramp(extent, 0.97, 0.80) * ramp(solidity, 0.98, 0.90) * ramp(solidity, 0.30, 0.5)
+    score = contrast ** POWER * share ** AREAPOWER * shape
+    score *= ramp(whole, 0.7, 0.95) * ramp(contact, 0.5, 0.15) * ramp(share, 0.02, 0.10)
+    note = f"c{contrast:.3f} e{extent:.2f} s{solidity:.2f} w{whole:.2f} t{contact:.2f} a{share:.2f}"
     return Candidate(filled, score * 100, note)
 
 
