@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from boneage.dataset.cache import build_or_open, cache_folder, cache_key, open_finished
+from boneage.dataset.building import build_or_open
+from boneage.dataset.cache import cache_folder, cache_key, open_finished
 from boneage.dataset.labels import read_labels
 from boneage.dataset.layout import Places, find_places, list_images
 from boneage.dataset.pairing import pair
@@ -63,7 +64,7 @@ class Data:
                 has no label for any image.
         """
         places = find_places(folder, images, labels)
-        self._set_up(places, preparation, None if cache is None else Path(cache))
+        self._set_up(places, preparation, None if cache is None else Path(cache).absolute())
 
     def _set_up(
         self, places: Places, preparation: PreparationSettings | None, cache: Path | None

@@ -1,9 +1,6 @@
 """Label tables: id, bone age and sex, under the column names that are in use.
 
-Ids are strings and are compared as they stand, so ``007`` is not ``7``. Spaces around an id are
-dropped. A column of whole numbers that a spreadsheet or data frame has turned into decimals
-(``7.0``, ``12.0``, every one of them) is read as ``7``, ``12``; if only some ids end in ``.0``
-they are taken literally.
+What an id is, is said in :mod:`boneage.dataset.tables`.
 
 A value that is missing or impossible costs its own row, which is listed among the discards. Two
 different labels for one id are an error, because no one but the table's owner knows which is right.
@@ -11,20 +8,18 @@ different labels for one id are an error, because no one but the table's owner k
 
 import math
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from boneage.dataset.records import MAX_BONE_AGE_MONTHS, Discard, Reason
-from boneage.dataset.tables import Table, clean_id, column_key, read_header, read_table
+from boneage.dataset.tables import ID_KEYS, Table, clean_id, column_key, read_header, read_table
 from boneage.errors import InputError, LabelsError
 from boneage.radiographs.radiograph import Sex
 
 __all__ = ["LabelRow", "LabelTable", "is_label_table", "read_labels"]
 
 # RSNA 2017: training `id,boneage,male`, validation `Image ID,male,Bone Age (months)`, test
-# `Case ID,Sex`. Keys as by column_key: lower case, letters and digits only.
-_ID_KEYS = frozenset({"id", "caseid", "imageid"})
+# `Case ID,Sex`.
 _AGE_KEYS = frozenset({"boneage", "boneagemonths", "boneageinmonths"})
 _MALE_KEYS = frozenset({"male"})
 _SEX_KEYS = frozenset({"sex", "gender"})
@@ -34,7 +29,7 @@ _MALE_WORDS = {
     "true": True, "t": True, "1": True, "1.0": True, "yes": True, "y": True,
     "false": False, "0": False, "0.0": False, "no": False, "n": False,
 }  # fmt: skip
-_WHOLE_DECIMAL = re.compile(r"(\d+)\.0+")
+_NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a"})
 _SHOWN_CONFLICTS = 3
 
 
@@ -99,7 +94,7 @@ class _Columns:
 def is_label_table(path: Path) -> bool:
     """Whether a file's header has an id, a bone age and a sex; reads only the beginning."""
     keys = {column_key(name) for name in read_header(path)}
-    return all(keys & role for role in (_ID_KEYS, _AGE_KEYS, _MALE_KEYS | _SEX_KEYS))
+    return all(keys & role for role in (ID_KEYS, _AGE_KEYS, _MALE_KEYS | _SEX_KEYS))
 
 
 def read_labels(path: str | os.PathLike[str], *, need_bone_age: bool = True) -> LabelTable:
@@ -121,7 +116,7 @@ def read_labels(path: str | os.PathLike[str], *, need_bone_age: bool = True) -> 
     """
     table = read_table(path)
     columns = _find_columns(table, need_bone_age)
-    ids = _read_ids(table, columns.id)
+    ids = table.ids(columns.id)
     rows: dict[str, LabelRow] = {}
     discarded: list[Discard] = []
     conflicts: list[str] = []
@@ -145,7 +140,7 @@ def read_labels(path: str | os.PathLike[str], *, need_bone_age: bool = True) -> 
 
 def _find_columns(table: Table, need_bone_age: bool) -> _Columns:
     """Find the columns by their names."""
-    id_column = _find(table, _ID_KEYS)
+    id_column = _find(table, ID_KEYS)
     sex_column = _find(table, _MALE_KEYS | _SEX_KEYS)
     age_column = _find(table, _AGE_KEYS) if need_bone_age else None
     missing = []
@@ -177,15 +172,6 @@ def _find(table: Table, keys: frozenset[str]) -> int | None:
     return found[0] if found else None
 
 
-def _read_ids(table: Table, column: int) -> list[str]:
-    """Ids of all rows, with ``7.0`` read as ``7`` if the whole column looks like that."""
-    ids = [clean_id(cells[column]) for _, cells in table.rows]
-    decimals = [_WHOLE_DECIMAL.fullmatch(value) for value in ids if value]
-    if not all(decimals):
-        return ids
-    return [match[1] if (match := _WHOLE_DECIMAL.fullmatch(value)) else value for value in ids]
-
-
 def _read_row(
     table: Table, columns: _Columns, line: int, cells: tuple[str, ...], row_id: str
 ) -> LabelRow | Discard:
@@ -193,7 +179,7 @@ def _read_row(
     if not row_id:
         return Discard("", "", Reason.MISSING_ID, f"line {line}")
     sex_text = cells[columns.sex]
-    if sex_text.lower() in {"", "nan", "none", "null", "na", "n/a"}:
+    if sex_text.lower() in _NOTHING:
         return Discard(row_id, "", Reason.MISSING_SEX, f"line {line}")
     sex = _parse_sex(sex_text, is_flag=columns.sex_is_male_flag)
     if sex is None:
@@ -202,7 +188,7 @@ def _read_row(
     if columns.age is None:
         return LabelRow(row_id, sex, None, line)
     age_text = cells[columns.age]
-    if age_text.lower() in {"", "nan", "none", "null", "na", "n/a"}:
+    if age_text.lower() in _NOTHING:
         return Discard(row_id, "", Reason.MISSING_AGE, f"line {line}")
     age = _parse_age(age_text, decimal_comma=table.delimiter != ",")
     if age is None:

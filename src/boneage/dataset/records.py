@@ -54,7 +54,7 @@ _PLURALS = {
     Reason.DUPLICATE_ID: "duplicate ids",
     Reason.MISSING_ID: "labels without an id",
     Reason.MISSING_SEX: "labels without a sex",
-    Reason.UNKNOWN_SEX: "labels whose sex is not understood",
+    Reason.UNKNOWN_SEX: "sexes not understood",
     Reason.MISSING_AGE: "labels without a bone age",
     Reason.IMPOSSIBLE_AGE: "impossible bone ages",
     Reason.UNREADABLE: "unreadable images",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from boneage.dataset.records import Record
-from boneage.dataset.tables import clean_id, column_key, read_table
+from boneage.dataset.tables import ID_KEYS, column_key, read_table
 from boneage.errors import LabelsError, SettingsError
 from boneage.radiographs.radiograph import Sex
 
@@ -21,7 +21,6 @@ _PARTS = {
     "val": "validation", "valid": "validation", "validation": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
-_ID_KEYS = frozenset({"id", "caseid", "imageid"})
 _PART_KEYS = frozenset({"split", "part", "set"})
 
 
@@ -41,7 +40,7 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     table = read_table(path)
     keys = [column_key(name) for name in table.header]
-    id_columns = [at for at, key in enumerate(keys) if key in _ID_KEYS]
+    id_columns = [at for at, key in enumerate(keys) if key in ID_KEYS]
     part_columns = [at for at, key in enumerate(keys) if key in _PART_KEYS]
     if len(id_columns) != 1 or len(part_columns) != 1:
         found = ", ".join(repr(name) for name in table.header)
@@ -51,8 +50,8 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
         )
     parts: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for line, cells in table.rows:
-        row_id, word = clean_id(cells[id_columns[0]]), cells[part_columns[0]]
+    for (line, cells), row_id in zip(table.rows, table.ids(id_columns[0]), strict=True):
+        word = cells[part_columns[0]]
         part = _PARTS.get(word.lower())
         if part is None or not row_id:
             raise LabelsError(

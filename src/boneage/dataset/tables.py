@@ -1,7 +1,15 @@
-"""Delimited text as people send it: any separator, any of the usual encodings, blank lines."""
+"""Delimited text as people send it: any separator, any of the usual encodings, blank lines.
+
+Ids are strings and are compared as they stand, so ``007`` is not ``7``. Spaces around an id are
+dropped. A column of whole numbers that a spreadsheet or data frame has turned into decimals
+(``7.0``, ``12.0``, every one of them) is read as ``7``, ``12``; if only some ids end in ``.0``
+they are taken literally.
+"""
 
 import csv
+import io
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +17,12 @@ from pathlib import Path
 
 from boneage.errors import LabelsError
 
-__all__ = ["Table", "clean_id", "column_key", "read_header", "read_table"]
+__all__ = ["ID_KEYS", "Table", "clean_id", "column_key", "read_header", "read_table"]
 
+#: Names of the column of ids, as by :func:`column_key`.
+ID_KEYS = frozenset({"id", "caseid", "imageid"})
+
+_WHOLE_DECIMAL = re.compile(r"(\d+)\.0+")
 _DELIMITERS = (",", ";", "\t")
 _HEAD_BYTES = 65_536
 
@@ -30,6 +42,13 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     delimiter: str
+
+    def ids(self, column: int) -> list[str]:
+        """Ids in one column, empty where a row has none."""
+        ids = [clean_id(cells[column]) for _, cells in self.rows]
+        if not all(_WHOLE_DECIMAL.fullmatch(value) for value in ids if value):
+            return ids
+        return [value.partition(".")[0] for value in ids]
 
 
 def clean_id(text: str) -> str:
@@ -107,13 +126,13 @@ def _decode(path: Path, data: bytes) -> str:
 
 def _delimiter(text: str) -> str:
     """The separator that splits the first line into most columns; the comma where none does."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
     return max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
 
 
 def _parse(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and trimmed cells of every line that is not blank."""
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
             trimmed = [cell.strip() for cell in cells]
