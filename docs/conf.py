@@ -19,6 +19,7 @@ myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 
 autodoc_member_order = "bysource"
+autoclass_content = "both"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 # The documentation is to build from `pip install -e '.[dev]'` too, without the training packages.
