@@ -119,6 +119,19 @@ def test_an_epoch_shows_every_radiograph_but_a_lone_last_one(count: int, batch: 
     assert len(loader) == len(list(loader))
 
 
+def test_every_epoch_has_an_order_of_its_own_and_the_seed_repeats_it() -> None:
+    data = bright_squares(40, seed=1)
+
+    def order(seed: int, epoch: int) -> list[float]:
+        loader = make_loader(data, 8, shuffle=True, seed=seed)
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        return [float(part["months"].sum()) for part in loader]
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
 RESUMABLE = """
 import json, sys
 from pathlib import Path

@@ -102,7 +102,7 @@ def _score(part: Mask, gradient: NDArray[np.float32], rim: Mask) -> Candidate:
     contact = 1 - float(inside.mean())
     share = filled_area / part.size
     shape = ramp(extent, 0.97, 0.80) * ramp(solidity, 0.98, 0.90) * ramp(solidity, 0.30, 0.5)
-    score = contrast ** POWER * share ** AREAPOWER * shape
+    score = contrast**POWER * share**AREAPOWER * shape
     score *= ramp(whole, 0.7, 0.95) * ramp(contact, 0.5, 0.15) * ramp(share, 0.02, 0.10)
     note = f"c{contrast:.3f} e{extent:.2f} s{solidity:.2f} w{whole:.2f} t{contact:.2f} a{share:.2f}"
     return Candidate(filled, score * 100, note)

@@ -76,7 +76,9 @@ def straight_edges(gx: NDArray[np.float32], gy: NDArray[np.float32]) -> NDArray[
     left = np.ones(len(xc), bool)
     for angle, rho in sorted(found, key=lambda line: -abs(line[1])):
         outward = (xc * np.cos(angle) + yc * np.sin(angle) - rho) * np.sign(rho)
-        if np.count_nonzero(left & (outward > BESIDE)) <= MAX_OUTSIDE * max(1, np.count_nonzero(left)):
+        if np.count_nonzero(left & (outward > BESIDE)) <= MAX_OUTSIDE * max(
+            1, np.count_nonzero(left)
+        ):
             _draw(lines, angle, rho)
             left &= np.abs(outward) > BESIDE
     return lines

@@ -35,7 +35,7 @@ class _BatchSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of every epoch."""
-        self._epoch = 0
+        self._epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.arange(self._count)

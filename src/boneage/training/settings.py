@@ -1,14 +1,16 @@
 """Everything that decides how a network is trained, in one frozen record."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from boneage.errors import SettingsError
 from boneage.network.settings import LARGEST_SIZE_PX, SMALLEST_SIZE_PX, NetworkSettings
 from boneage.training.augmentation import AugmentationSettings
 
-__all__ = ["DEVICES", "LOSSES", "PRECISIONS", "TrainingSettings"]
+__all__ = ["DEVICES", "LOSSES", "PRECISIONS", "TrainingSettings", "read_settings"]
 
 LOSSES = ("l1", "smooth_l1", "mse")
 PRECISIONS = ("auto", "bf16", "float32")
@@ -142,3 +144,28 @@ class TrainingSettings:
             network=NetworkSettings.from_dict(network),
             augmentation=AugmentationSettings.from_dict(augmentation),
         )
+
+
+def read_settings(path: Path | None) -> TrainingSettings:
+    """Training settings from a JSON file: a run's ``config.json``, or its ``settings`` alone.
+
+    Args:
+        path: The file, or None for the defaults.
+
+    Raises:
+        SettingsError: It cannot be read, or holds an unknown or impossible setting.
+    """
+    if path is None:
+        return TrainingSettings()
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--config {path} cannot be read as JSON: {error}.") from error
+    if isinstance(values, dict) and isinstance(values.get("settings"), dict):
+        values = values["settings"]
+    if not isinstance(values, dict):
+        raise SettingsError(f"--config {path} must hold a JSON object of settings.")
+    try:
+        return TrainingSettings.from_dict(values)
+    except (SettingsError, TypeError, ValueError) as error:
+        raise SettingsError(f"--config {path}: {error}") from error

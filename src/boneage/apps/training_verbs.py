@@ -1,0 +1,246 @@
+"""The verbs that train: ``boneage train`` and ``boneage demo``.
+
+They stand apart from :mod:`boneage.apps.cli` because of their many options; like there, a verb
+reads its options, calls what does the work, and shows the result.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["demo", "train"]
+
+_NETWORK = "Network"
+_TRAINING = "Training"
+_MACHINE = "This machine"
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder with one images folder and one label table (columns id, boneage in "
+            "months, and male or sex), or with Training/, Test/, training.csv and test.csv.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Run folder to make.")],
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Table id,split that says who trains and who validates (train, val). Without it "
+            "a share is set aside for validation, drawn over sexes and ages.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, from its last epoch.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the run in --out and start anew.")
+    ] = False,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The images folder, if DATA leaves a choice.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="The label table, if DATA leaves a choice.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="Settings to start from: the config.json of a run, or the settings in it. The "
+            "options below go before it.",
+        ),
+    ] = None,
+    preprocessing: Annotated[
+        bool,
+        typer.Option(
+            "--preprocessing/--no-preprocessing",
+            help="Standardise the images (default), or take them as they are: square, all of the "
+            "size that --size says.",
+        ),
+    ] = True,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="residual|hypermodel",
+            help="residual (default) is the stronger network, hypermodel the one that a "
+            "hyperparameter search goes over.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", help="Side of the prepared image, 32 to 2048 [256]."),
+    ] = None,
+    conv_layers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Hypermodel: convolutional layers, usually 3 to 5 [4]."),
+    ] = None,
+    conv_filters: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Hypermodel: filters of the first layer; each further one doubles [16].",
+        ),
+    ] = None,
+    dense_depth: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Hypermodel: dense layers after joining the sex, usually 1 to 3 [1]."
+        ),
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Dropout, 0 to below 1 [0.2].")
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Residual: channels of the first stage, 8 to 512."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Passes over the training radiographs.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Radiographs in a step, 1 to 4096.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Peak learning rate, above 0 to 1.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(metavar="X", help="Weight decay of AdamW, 0 to 10.")
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(metavar="l1|smooth_l1|mse", help="Loss function [l1].")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Stop after so many epochs without a better validation MAE; 0: never."
+        ),
+    ] = None,
+    validation_fraction: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Without --split: share that validates, above 0 to 0.5 [0.1]."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Fixes weights, order, augmentation and dropout [0]."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda|mps", help="Where to compute [auto: a GPU where there is one]."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|bf16|float32",
+            help="auto is bf16 where the processor computes in it, else float32 [auto].",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="CPU threads; 0: all cores [0].")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for prepared images. Default: $BONEAGE_CACHE, else the user's.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Processes that prepare images. Default: all cores."),
+    ] = None,
+) -> None:
+    """Train a network on a folder of labelled radiographs.
+
+    Pairs images with labels, prepares them (once; a cache keeps them), trains, chooses the epoch
+    with the smallest validation error, and fills RUN: config.json, metrics.csv (a row an epoch),
+    metrics.json, predictions.csv, discarded.csv, plots/ and bundle/, the model that
+    "boneage predict --model RUN/bundle" takes. A run that was stopped goes on with the same
+    command and --resume.
+    """
+    from boneage.apps.screen import note
+    from boneage.errors import require_extra
+
+    require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
+    from boneage.dataset.data import Data
+    from boneage.radiographs.preparation import PreparationSettings
+    from boneage.reports.run_plots import draw_run_plots
+    from boneage.training.run import train_run
+    from boneage.training.settings import read_settings
+
+    given: dict[str, Any] = {
+        "architecture": architecture,
+        "size_px": size,
+        "conv_layers": conv_layers,
+        "conv_filters": conv_filters,
+        "dense_depth": dense_depth,
+        "dropout": dropout,
+        "width": width,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "loss": loss,
+        "patience": patience,
+        "validation_fraction": validation_fraction,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+        "threads": threads,
+    }
+    settings = read_settings(config).updated(
+        **{name: value for name, value in given.items() if value is not None}
+    )
+    preparation = PreparationSettings(size_px=settings.size_px) if preprocessing else None
+    found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
+    note(found.summary())
+    run = train_run(
+        found,
+        settings,
+        out,
+        split=split,
+        resume=resume,
+        overwrite=overwrite,
+        workers=workers,
+    )
+    draw_run_plots(out)
+    print("\n".join(run.summary))
+    print(run.metrics.summary())
+    print(f"Written to {out}; the model is {run.bundle}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for everything.")] = Path("demo"),
+    count: Annotated[
+        int, typer.Option(metavar="N", help="Synthetic radiographs to train on, 100 to 100000.")
+    ] = 1200,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over them, 1 to 10000.")] = 15,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, other hands.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier demo in --out.")
+    ] = False,
+) -> None:
+    """Show the whole of it without any data.
+
+    Draws synthetic hand radiographs, trains a small network on them, evaluates it on others that
+    it has not seen, and writes plots and a report. Its figures are about synthetic radiographs and
+    say nothing about children.
+    """
+    from boneage.apps.screen import note
+    from boneage.errors import require_extra
+
+    require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
+    from boneage.reports.demo_run import run_demo
+
+    done = run_demo(out, count=count, epochs=epochs, seed=seed, overwrite=overwrite, tell=note)
+    print("Synthetic radiographs: these figures say nothing about children.")
+    print(done.metrics.summary())
+    print(f"Took {done.seconds:.0f} s. Open {done.report}")
