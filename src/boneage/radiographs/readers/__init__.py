@@ -1,0 +1,20 @@
+"""Reading radiographs from image files, a file format a module.
+
+==============  =================================================================================
+``reading``     the way in: from a path to a :class:`~boneage.radiographs.radiograph.Radiograph`
+``limits``      how large a file or picture may be
+``png``         PNG, through OpenCV
+``jpeg``        JPEG, through OpenCV
+``tiff``        TIFF, unpacked here (the module says why)
+==============  =================================================================================
+
+To add a format, write a module with ``decode(data, limits) -> pixels`` and name it in
+``reading``. A ``decode`` gives grey pixels of shape (height, width), upright, or raises
+:class:`~boneage.errors.UnreadableError` with a sentence about the file ("it is cut short. ...")
+to which ``reading`` puts the file's name.
+"""
+
+from boneage.radiographs.readers.limits import ReadLimits
+from boneage.radiographs.readers.reading import IMAGE_SUFFIXES, read_radiograph
+
+__all__ = ["IMAGE_SUFFIXES", "ReadLimits", "read_radiograph"]

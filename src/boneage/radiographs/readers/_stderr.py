@@ -1,0 +1,71 @@
+"""Hearing what a C library says on standard error, and keeping it from the user's screen."""
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+
+__all__ = ["hear_stderr"]
+
+# Standard error belongs to the whole process, so only one thread may divert it at a time.
+_LOCK = threading.Lock()
+_STDERR = 2
+
+
+@contextlib.contextmanager
+def hear_stderr(prefixes: tuple[bytes, ...]) -> Iterator[list[str]]:
+    """Divert file descriptor 2 during the block and pick out a library's messages.
+
+    libjpeg reports damage that it can live with (the rest of the picture stays grey) only here.
+    What other threads write meanwhile is passed on afterwards. A process that another thread forks
+    meanwhile would keep the diversion, so start worker processes first or by spawning.
+
+    Args:
+        prefixes: How the library's messages begin.
+
+    Yields:
+        A list that holds, once the block is left, the lines that begin with one of ``prefixes``.
+    """
+    heard: list[str] = []
+    with _LOCK, _anonymous_file() as file:
+        try:
+            saved = os.dup(_STDERR)
+        except OSError:  # the process has no standard error
+            saved = None
+        os.dup2(file, _STDERR)
+        try:
+            yield heard
+        finally:
+            if saved is None:
+                os.close(_STDERR)
+            else:
+                os.dup2(saved, _STDERR)
+                os.close(saved)
+            os.lseek(file, 0, os.SEEK_SET)
+            others = []
+            while block := os.read(file, 1 << 16):
+                others.append(block)
+            lines = b"".join(others).splitlines(keepends=True)
+            heard += [
+                line.decode("utf-8", "replace").strip()
+                for line in lines
+                if line.startswith(prefixes)
+            ]
+            rest = b"".join(line for line in lines if not line.startswith(prefixes))
+            if rest and saved is not None:
+                with contextlib.suppress(OSError):  # as lost as if it had been written directly
+                    os.write(_STDERR, rest)
+
+
+@contextlib.contextmanager
+def _anonymous_file() -> Iterator[int]:
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("boneage-stderr")
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    else:
+        with tempfile.TemporaryFile() as file:
+            yield file.fileno()
