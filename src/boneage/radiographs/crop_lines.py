@@ -9,7 +9,7 @@ __all__ = ["straight_edges"]
 ANGLES = 180
 """Bins of the edge's direction over a full turn: 2 degrees each."""
 
-MIN_LENGTH = 0.45
+MIN_LENGTH = 0.52
 """Edge pixels that make a line, as a share of the picture's shorter side."""
 
 STRONG = 75
@@ -24,7 +24,7 @@ MIN_SOLID = 0.6
 BESIDE = 5
 """Pixels within this distance of a line belong to it or to its twin on a frame's other side."""
 
-MAX_OUTSIDE = 0.08
+MAX_OUTSIDE = 0.05
 """Share of the picture's edge pixels that may lie beyond a rim: markers, but no finger."""
 
 MAX_LINES = 12
