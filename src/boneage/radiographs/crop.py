@@ -14,7 +14,7 @@ from boneage.radiographs.intensity import small_copy
 
 __all__ = ["MARGIN", "Box", "CropResult", "crop", "find_hand"]
 
-WORK_PX = 192
+WORK_PX = 160
 """The hand is sought on a copy with this longer side, whatever the size of the original."""
 
 MARGIN = 0.03

@@ -15,9 +15,10 @@ Mask = NDArray[np.uint8]
 LEVELS = 32
 MIN_AREA = 0.03
 MAX_AREA = 0.90
-POWER = 0.7
-AREAPOWER = 0.7
-MIN_SCORE = 0.05
+CONTRAST_POWER = 0.7
+AREA_POWER = 0.7
+MOST_CONTACT = 0.5
+MIN_SCORE = 0.0005
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,38 +75,48 @@ def candidates(image: NDArray[np.float32]) -> list[Candidate]:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     found = []
     for level in thresholds(smooth):
-        binary = (smooth > level).astype(np.uint8) & free
-        if not least <= int(binary.sum()):
-            continue
-        binary = cv2.morphologyEx(binary, cv2.MORPH_OPEN, kernel, borderValue=0)
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=4)
-        for label in range(1, len(stats)):
-            if least <= stats[label, cv2.CC_STAT_AREA] <= most:
-                found.append(_score((labels == label).astype(np.uint8), gradient, rim))
+        bright = (smooth > level).astype(np.uint8)
+        for binary in (bright & free, bright) if lines.any() else (bright,):
+            opened = cv2.morphologyEx(binary, cv2.MORPH_OPEN, kernel, borderValue=0)
+            outlines, tree = cv2.findContours(opened, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+            for number, outline in enumerate(outlines):
+                is_hole = tree[0][number][3] >= 0
+                if not is_hole and least <= cv2.contourArea(outline) <= most:
+                    candidate = _score(outline, opened, gradient, rim)
+                    if candidate is not None:
+                        found.append(candidate)
     return found
 
 
-def _score(part: Mask, gradient: NDArray[np.float32], rim: Mask) -> Candidate:
-    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    outline = max(outlines, key=len)
-    filled = np.zeros_like(part)
-    cv2.drawContours(filled, [outline], -1, 1, -1)
-    area, filled_area = float(part.sum()), float(filled.sum())
-    whole = area / filled_area
-    hull = cv2.convexHull(outline)
-    solidity = filled_area / max(filled_area, cv2.contourArea(hull))
-    (_, _), (long, short), _ = cv2.minAreaRect(outline)
-    extent = filled_area / max(filled_area, (long + 1) * (short + 1))
+def _score(
+    outline: NDArray[np.int32], binary: Mask, gradient: NDArray[np.float32], rim: Mask
+) -> Candidate | None:
+    """Fill an outline and score it; None where the score is sure to be 0."""
     x, y = outline[:, 0, 0], outline[:, 0, 1]
-    inside = rim[y, x] == 0
-    contrast = float(np.percentile(gradient[y[inside], x[inside]], 30)) if inside.any() else 0.0
-    contact = 1 - float(inside.mean())
-    share = filled_area / part.size
-    shape = ramp(extent, 0.97, 0.80) * ramp(solidity, 0.98, 0.90) * ramp(solidity, 0.30, 0.5)
-    score = contrast**POWER * share**AREAPOWER * shape
-    score *= ramp(whole, 0.7, 0.95) * ramp(contact, 0.5, 0.15) * ramp(share, 0.02, 0.10)
-    note = f"c{contrast:.3f} e{extent:.2f} s{solidity:.2f} w{whole:.2f} t{contact:.2f} a{share:.2f}"
-    return Candidate(filled, score * 100, note)
+    steep = np.sort(gradient[y, x][rim[y, x] == 0])
+    contact = 1 - len(steep) / len(x)
+    if contact >= MOST_CONTACT:
+        return None
+    contrast = float(steep[int(0.3 * len(steep))])
+    hull = cv2.convexHull(outline)
+    area = cv2.contourArea(outline) + len(x) / 2 + 1
+    solidity = area / (cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1)
+    (_, _), (long, short), _ = cv2.minAreaRect(hull)
+    extent = area / ((long + 1) * (short + 1))
+    score = contrast**CONTRAST_POWER * (area / binary.size) ** AREA_POWER
+    score *= ramp(extent, 0.97, 0.80) * ramp(solidity, 0.98, 0.90) * ramp(solidity, 0.30, 0.5)
+    score *= ramp(contact, MOST_CONTACT, 0.15) * ramp(area / binary.size, 0.02, 0.10)
+    if score <= 0:
+        return None
+    filled = np.zeros_like(binary)
+    cv2.drawContours(filled, [outline], -1, 1, -1)
+    whole = cv2.countNonZero(filled & binary) / cv2.countNonZero(filled)
+    score *= ramp(whole, 0.7, 0.95)
+    note = (
+        f"c{contrast:.3f} e{extent:.2f} s{solidity:.2f} w{whole:.2f} t{contact:.2f} "
+        f"a{area / binary.size:.2f}"
+    )
+    return Candidate(filled, score, note)
 
 
 def ramp(value: float, zero: float, one: float) -> float:

@@ -40,7 +40,7 @@ class PreparationSettings:
         crop: Cut the hand out; otherwise the whole radiograph is used.
         margin: Space kept around the hand, as a share of its longer side, 0 to 0.5.
         stretch: Let the hand rather than the marker letter set the grey scale: within the crop,
-            the 2nd percentile becomes 0 and the 99.5th becomes 1.
+            its background becomes 0 and its brightest bone 1 (see ``stretch`` in ``intensity``).
     """
 
     size_px: int = 256
