@@ -185,7 +185,7 @@ _THUMB = (Kind.METACARPAL, Kind.PROXIMAL, Kind.DISTAL)
 
 #: Thumb to little finger. Ages: (female, male) of each epiphysis, metacarpal to tip.
 DIGITS: tuple[Digit, ...] = (
-    _digit((22.5, 28.0), (44.0, -8.0), _THUMB, (46.0, 33.0, 23.5), (15.5, 14.5, 14.0),
+    _digit((22.5, 28.0), (41.0, -6.0), _THUMB, (46.0, 33.0, 23.5), (15.5, 14.5, 14.0),
            ((19, 31), (20, 36), (12, 19))),
     _digit((10.5, 35.5), (9.0, 4.0), _FINGER, (69.0, 41.5, 24.5, 18.5), (16.5, 16.0, 14.0, 11.5),
            ((13, 19), (11, 17), (16, 26), (22, 38))),
@@ -199,7 +199,7 @@ DIGITS: tuple[Digit, ...] = (
 
 #: Radius and ulna, from somewhere in the forearm to the wrist.
 FOREARM: tuple[LongBone, LongBone] = (
-    LongBone(Kind.RADIUS, 150.0, 29.5, _timing(Kind.RADIUS, 10, 13), plate_distal=True),
+    LongBone(Kind.RADIUS, 150.0, 28.0, _timing(Kind.RADIUS, 10, 13), plate_distal=True),
     LongBone(Kind.ULNA, 146.0, 15.0, _timing(Kind.ULNA, 64, 85), plate_distal=True),
 )
 

@@ -1,17 +1,20 @@
 """A folder of phantoms in the layout of the RSNA bone-age data set."""
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from boneage.errors import OutputError, SettingsError
-from boneage.files import atomic_path, make_folder, write_text
+from boneage.files import make_folder, write_text
 from boneage.radiographs.phantom.anatomy import OLDEST_MONTHS
-from boneage.radiographs.phantom.rendering import MAX_HEIGHT_PX, MIN_HEIGHT_PX, draw_phantom
+from boneage.radiographs.phantom.rendering import MAX_HEIGHT_PX, MIN_HEIGHT_PX
+from boneage.radiographs.phantom.workers import (
+    Share,
+    draw_child,
+    draw_in_processes,
+    image_path,
+)
 from boneage.radiographs.radiograph import Sex
 
 __all__ = ["FIRST_ID", "MAX_COUNT", "write_phantom_dataset"]
@@ -19,8 +22,6 @@ __all__ = ["FIRST_ID", "MAX_COUNT", "write_phantom_dataset"]
 #: The first radiograph's id; ids go up by one, all with as many digits.
 FIRST_ID = 100_001
 MAX_COUNT = 800_000
-
-_FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def write_phantom_dataset(
@@ -45,7 +46,7 @@ def write_phantom_dataset(
         seed: Which radiographs, 0 or more.
         height_px: Their height, 64 to 4096 pixels.
         age_range_months: Youngest and oldest bone age, within 0 to 228 months.
-        workers: How many to draw at a time; None for one a core.
+        workers: How many processes draw at a time; None for one a core.
 
     Returns:
         The folder.
@@ -54,29 +55,18 @@ def write_phantom_dataset(
         SettingsError: An argument is out of its range; the message names it.
         OutputError: The folder cannot be written to, or other images are in it.
     """
-    low, high = _check(count, seed, height_px, age_range_months, workers)
+    months = _check(count, seed, height_px, age_range_months, workers)
     target = Path(folder)
     images = make_folder(target / "images")
-    numbers = range(count)
-    _refuse_others(images, numbers)
-
-    def write(number: int) -> str:
-        rng = np.random.default_rng([seed, number])
-        months = int(rng.integers(low, high + 1))
-        sex = Sex.FEMALE if rng.random() < 0.5 else Sex.MALE
-        radiograph = draw_phantom(months, sex, rng=rng, height_px=height_px)
-        with atomic_path(_image(images, number)) as temporary:
-            temporary.write_bytes(cv2.imencode(".png", radiograph.pixels, _FAST_PNG)[1].tobytes())
-        return f"{FIRST_ID + number},{months},{sex is Sex.MALE}\n"
-
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
-        rows = list(pool.map(write, numbers))
-    write_text(target / "labels.csv", "id,boneage,male\n" + "".join(rows))
+    _refuse_others(images, count)
+    share = Share(os.fspath(images), FIRST_ID, seed, height_px, months, 0, count, 1)
+    draw_in_processes(share, workers)
+    rows = ["id,boneage,male"]
+    for number in range(count):
+        age, sex, _ = draw_child(seed, number, months)
+        rows.append(f"{FIRST_ID + number},{age},{sex is Sex.MALE}")
+    write_text(target / "labels.csv", "\n".join(rows) + "\n")
     return target
-
-
-def _image(images: Path, number: int) -> Path:
-    return images / f"{FIRST_ID + number}.png"
 
 
 def _check(
@@ -110,12 +100,11 @@ def _check(
     return low, high
 
 
-def _refuse_others(images: Path, numbers: Sequence[int]) -> None:
+def _refuse_others(images: Path, count: int) -> None:
     """Raise if the folder holds images that would stay there without a label."""
-    ours = {_image(images, number).name for number in numbers}
-    others = sorted(
-        p.name for p in images.iterdir() if not p.name.startswith(".") and p.name not in ours
-    )
+    ours = {image_path(images, FIRST_ID + number).name for number in range(count)}
+    names = sorted(path.name for path in images.iterdir() if not path.name.startswith("."))
+    others = [name for name in names if name not in ours]
     if others:
         raise OutputError(
             f"{images} holds other files already, {others[0]} for one: choose another folder."

@@ -75,7 +75,7 @@ def _draw_pose(months: float, rng: np.random.Generator) -> PhantomPose:
         forearm_mm=float(rng.uniform(25, 60)),
         fill=float(rng.uniform(0.82 - 0.22 * infancy, 0.97 - 0.10 * infancy)),
         shift_x=float(rng.uniform(-0.8, 0.8)),
-        shift_y=float(rng.uniform(-0.3, 1)),
+        shift_y=float(rng.uniform(-0.3 + 0.7 * infancy, 1)),
         aspect=float(rng.uniform(0.70, 0.92)),
         mirrored=bool(rng.random() < 0.06),
     )

@@ -14,7 +14,7 @@ __all__ = ["add_marker", "collimate", "expose", "finish", "trabeculae"]
 # Attenuation a millimetre, chosen so that a finger's bone and soft tissue come out at the grey
 # values that they have in clinical radiographs (about 0.55 and 0.25 of full scale).
 _SOFT = 0.019
-_BONE = 0.125
+_BONE = 0.135
 _TEXTURE_PX = 256
 _TEXTURE_PITCH_MM = 0.42
 
@@ -70,7 +70,9 @@ def expose(
     Returns:
         Brightness from 0 (air) to below 1, same shape.
     """
-    bone = bone_mm * (mineral * _BONE) * (1 + 0.075 * texture)
+    # Thick bone averages its strands out.
+    strands = 1 + np.float32(0.11) * texture / (1 + bone_mm / 4)
+    bone = bone_mm * np.float32(mineral * _BONE) * strands
     soft = soft_mm * _SOFT * (1 + 0.012 * texture)
     return 1 - np.exp((bone + soft) * np.float32(-gain))
 
@@ -139,10 +141,11 @@ def add_marker(image: Floats, marker: PhantomMarker, letter: str) -> Floats:
     matrix[:, 2] += (marker.x * width - side / 2, marker.y * height - side / 2)
     if scale < 1:  # warping alone would skip pixels
         blur = 0.4 / scale
-        lead, plate = (cv2.GaussianBlur(layer, (0, 0), blur) for layer in (lead, plate))
+        cv2.GaussianBlur(lead, (0, 0), blur, dst=lead)
+        cv2.GaussianBlur(plate, (0, 0), blur, dst=plate)
     result = image.copy()
-    for layer, value, weight in ((plate, 0.32, 0.5), (lead, 1.0, 1.0)):
-        cover = cv2.warpAffine(layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    for paint, value, weight in ((plate, 0.32, 0.5), (lead, 1.0, 1.0)):
+        cover = cv2.warpAffine(paint, matrix, (width, height), flags=cv2.INTER_LINEAR)
         share = cover.astype(np.float32) * np.float32(weight / 255)
         result += share * (np.maximum(result, np.float32(value)) - result)
     return result

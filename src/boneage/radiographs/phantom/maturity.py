@@ -74,8 +74,8 @@ def epiphysis(timing: Timing, months: float, sex: Sex) -> Epiphysis:
     )
     if months < appears:
         return Epiphysis(0.0, 0.0, 0.0, 0.0, 0.0)
-    # Centres widen fast at first: half the width is reached in a third of the time.
-    early = max(0.0, min(1.0, (months - appears) / (matches - appears))) ** 0.65
+    # Centres widen fast at first: half the width is reached in a quarter of the time.
+    early = max(0.0, min(1.0, (months - appears) / (matches - appears))) ** 0.5
     late = float(np.interp(months, [matches, caps], [0.0, 1.0]))
     fusion = float(np.interp(months, [fuses, fused], [0.0, 1.0]))
     scar = float(np.interp(months, [fuses, fused, fused + 36], [0.0, 1.0, 0.25]))

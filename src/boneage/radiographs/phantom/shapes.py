@@ -6,6 +6,7 @@ and a little spongy bone. That is all that is needed to make cortices, end plate
 look right, and it costs two square roots a pixel.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,8 +38,8 @@ class Placement:
 
     def along(self, along_mm: float, across_mm: float = 0.0) -> tuple[float, float]:
         """The point in the hand that lies there in the bone's own frame."""
-        angle = np.deg2rad(self.degrees)
-        sin, cos = float(np.sin(angle)), float(np.cos(angle))
+        angle = math.radians(self.degrees)
+        sin, cos = math.sin(angle), math.cos(angle)
         return (
             self.x_mm + along_mm * sin + across_mm * cos,
             self.y_mm + along_mm * cos - across_mm * sin,
@@ -128,18 +129,18 @@ def tube_thickness(
     return thickness
 
 
-def blob_thickness(radius: Floats, depth_mm: float, shell: float) -> Floats:
+def blob_thickness(square: Floats, depth_mm: float, shell: float) -> Floats:
     """Thickness of bone along the rays through a rounded bone with a thin shell.
 
     Args:
-        radius: Distance from the centre as a share of that to the outline (1 at the outline).
+        square: Square of the distance from the centre as a share of that to the outline (1 at
+            the outline).
         depth_mm: Half its depth.
         shell: Thickness of the shell as a share of the half width (0 to 1).
 
     Returns:
         Millimetres of bone, same shape.
     """
-    square = radius * radius
     whole = np.sqrt(np.maximum(1 - square, 0))
     hollow = np.sqrt(np.maximum((1 - shell) ** 2 - square, 0))
     thickness: Floats = np.float32(depth_mm) * (whole - np.float32(1 - SPONGY) * hollow)
@@ -163,20 +164,23 @@ def paste(
         to_pixels: Maps a point of the hand in mm to (column, row) of the canvas.
     """
     s0, u0 = float(tile.along[0, 0]), float(tile.across[0, 0])
-    step = 1 / tile.scale
-    origin = np.array(to_pixels(placement.along(s0, u0)))
-    column = np.array(to_pixels(placement.along(s0, u0 + step))) - origin
-    row = np.array(to_pixels(placement.along(s0 + step, u0))) - origin
     rows, columns = thickness.shape
-    corners = origin + np.array(
-        [(0, 0), column * columns, row * rows, column * columns + row * rows]
-    )
+    # Plain numbers: arrays of two would take longer than the warp itself.
+    x0, y0 = to_pixels(placement.along(s0, u0))
+    x1, y1 = to_pixels(placement.along(s0, u0 + columns / tile.scale))
+    x2, y2 = to_pixels(placement.along(s0 + rows / tile.scale, u0))
+    x_ends, y_ends = (x0, x1, x2, x1 + x2 - x0), (y0, y1, y2, y1 + y2 - y0)
     height, width = canvas.shape
-    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 1, 0)
-    right, bottom = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 2, (width, height))
+    left, right = max(math.floor(min(x_ends)) - 1, 0), min(math.ceil(max(x_ends)) + 2, width)
+    top, bottom = max(math.floor(min(y_ends)) - 1, 0), min(math.ceil(max(y_ends)) + 2, height)
     if left >= right or top >= bottom:
         return
-    matrix = np.array([[column[0], row[0], origin[0] - left], [column[1], row[1], origin[1] - top]])
+    matrix = np.array(
+        [
+            [(x1 - x0) / columns, (x2 - x0) / rows, x0 - left],
+            [(y1 - y0) / columns, (y2 - y0) / rows, y0 - top],
+        ]
+    )
     canvas[top:bottom, left:right] += cv2.warpAffine(
-        thickness, matrix, (int(right - left), int(bottom - top)), flags=cv2.INTER_LINEAR
+        thickness, matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR
     )

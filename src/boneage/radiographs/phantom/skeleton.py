@@ -59,9 +59,9 @@ _OUTLINES: dict[Kind, tuple[tuple[float, float], ...]] = {
 _CORTEX = {Kind.RADIUS: 0.34, Kind.ULNA: 0.36}
 _ROOM = {
     Kind.METACARPAL: (0.165, 0.21),
-    Kind.PROXIMAL: (0.115, 0.16),
-    Kind.MIDDLE: (0.14, 0.19),
-    Kind.DISTAL: (0.15, 0.22),
+    Kind.PROXIMAL: (0.115, 0.145),
+    Kind.MIDDLE: (0.14, 0.17),
+    Kind.DISTAL: (0.15, 0.2),
     Kind.RADIUS: (0.062, 0.085),
     Kind.ULNA: (0.048, 0.075),
 }
@@ -137,7 +137,9 @@ def build_skeleton(child: PhantomChild, pose: PhantomPose) -> Skeleton:
         if number:
             direction += 0.12 * (pose.spread - 1) * digit.metacarpal_degrees
         turn = pose.finger_degrees[number] + digit.finger_degrees * (pose.spread if number else 1)
-        start = digit.base_mm
+        # Carpal cartilage keeps the bases apart.
+        apart = 1 + 0.16 * infancy
+        start = (digit.base_mm[0] * apart, digit.base_mm[1])
         bones = []
         for index, bone in enumerate(digit.bones):
             degrees = direction + (turn if index else 0.0)
@@ -147,7 +149,9 @@ def build_skeleton(child: PhantomChild, pose: PhantomPose) -> Skeleton:
         digits.append(tuple(bones))
 
     forearm = []
-    for bone, (x, y), lean in zip(FOREARM, ((7.0, 0.0), (-16.5, -3.0)), (4.0, -2.5), strict=True):
+    for bone, (x, y), lean in zip(
+        FOREARM, ((7.6, 1.6), (-16.0 - 2.5 * infancy, -1.0)), (4.0, -3.5), strict=True
+    ):
         degrees = 180 + pose.wrist_degrees + lean
         tip = _turned((x, y), pose.wrist_degrees)
         start = Placement(*tip, degrees).along(bone.length_mm)
@@ -223,9 +227,16 @@ def _long_bone(placed: PlacedBone, infancy: float, scale: float) -> tuple[Tile, 
         shaft = Tube(room, length - cartilage, 0.16 * half, far_round)
         thickness = tube_thickness(local, shaft, widths, cortex)
         if state.width > 0:
-            thickness += _epiphysis(local, kind, state, room - plate, half)
+            near = slice(None, int((room + 3) * scale) + 3)
+            if placed.bone.plate_distal:
+                near = slice(-near.stop, None)
+            end = Tile(from_plate_end[near], tile.across, scale)
+            thickness[near] += _epiphysis(end, kind, state, room - plate, half)
     if state.fusion > 0:
         whole = Tube(0.0, length - cartilage, near_round, far_round)
+        if kind is Kind.RADIUS:  # its joint surface slopes up to the styloid process
+            slope = from_plate_end + np.float32(0.17) * (tile.across - np.float32(half))
+            local = Tile(slope, tile.across, scale)
         mature = tube_thickness(local, whole, widths, cortex)
         line = np.exp(-(((from_plate_end - room + plate / 2) / 0.55) ** 2))
         mature *= 1 + 0.35 * state.scar * line
@@ -239,7 +250,7 @@ def _epiphysis(tile: Tile, kind: Kind, state: Epiphysis, room: float, half: floa
     across = half * state.width * (0.96 if head else 1.0)
     # A centre is round when it appears and grows in both directions until the room is used up.
     high = max(min(room * state.height, 2 * across), 1.0)
-    low = room - high if state.height > 0.6 else 0.55 * (room - high)
+    low = (room - high) * float(np.interp(state.height, [0.3, 0.72], [0.7, 1]))
     u = tile.across / np.float32(across)
     # The rim of a capping epiphysis hangs over the metaphysis.
     s = tile.along - (0.10 + 0.75 * state.cap) * u * u * (0.4 if head else 1.0)
@@ -250,9 +261,8 @@ def _epiphysis(tile: Tile, kind: Kind, state: Epiphysis, room: float, half: floa
     centre = low + high * split
     s = np.where(s < centre, (s - centre) / (high * split), (s - centre) / (high * (1 - split)))
     order = 2.0 + (0.4 if head else 1.0) * state.height
-    radius = (np.abs(u) ** order + np.abs(s) ** order) ** (1 / order)
-    depth = min(across, 0.85 * half)
-    return blob_thickness(radius.astype(np.float32), depth, 0.13)
+    square = (np.abs(u) ** order + np.abs(s) ** order) ** (2 / order)
+    return blob_thickness(square, min(across, 0.85 * half), 0.13)
 
 
 def _round_bone(carpal: Carpal, size: float, scale: float) -> tuple[Tile, Floats]:
@@ -261,12 +271,17 @@ def _round_bone(carpal: Carpal, size: float, scale: float) -> tuple[Tile, Floats
     reach = max(long, short) * 1.25
     tile = Tile.spanning(-reach, reach, reach, scale)
     s, u = tile.along / np.float32(long), tile.across / np.float32(short)
-    angle = np.arctan2(u, s)
-    outline = np.ones_like(angle)
-    for order, amplitude, phase in zip(
-        (2, 3, 4), carpal.corners, carpal.phases_degrees, strict=True
-    ):
-        outline += amplitude * min(size, 1.0) * np.cos(order * angle - np.deg2rad(phase))
-    radius = np.sqrt(s * s + u * u) / outline
+    square = s * s + u * u
+    # cos and sin of the polar angle; those of its multiples follow by the addition theorem.
+    distance = np.sqrt(np.maximum(square, np.float32(1e-6)))
+    cos, sin = s / distance, u / distance
+    cos_n, sin_n = cos, sin
+    outline = np.ones_like(square)
+    for amplitude, phase in zip(carpal.corners, carpal.phases_degrees, strict=True):
+        cos_n, sin_n = cos_n * cos - sin_n * sin, sin_n * cos + cos_n * sin
+        weight = amplitude * min(size, 1.0)
+        turn = np.deg2rad(phase)
+        outline += np.float32(weight * np.cos(turn)) * cos_n
+        outline += np.float32(weight * np.sin(turn)) * sin_n
     shell = min(0.5, 0.85 / short)
-    return tile, blob_thickness(radius.astype(np.float32), short, shell).astype(np.float32)
+    return tile, blob_thickness(square / (outline * outline), short, shell)

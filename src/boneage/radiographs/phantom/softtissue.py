@@ -45,7 +45,7 @@ def soft_tissue_capsules(skeleton: Skeleton, padding: float) -> tuple[Capsule, .
     Returns:
         Capsules; their union is the outline of the hand and forearm.
     """
-    plump = padding * (1 + 0.22 * skeleton.infancy)
+    plump = padding * (1 + 0.30 * skeleton.infancy)
     capsules = []
 
     def add(
@@ -66,7 +66,8 @@ def soft_tissue_capsules(skeleton: Skeleton, padding: float) -> tuple[Capsule, .
     thumb, index, little = (skeleton.digits[n][0] for n in (0, 1, 4))
     # Ball of the thumb, the fold between it and the index finger, ball of the little finger.
     add((8.0, 12.0), thumb.placement.along(thumb.length_mm * 0.55), 17.0, 14.0)
-    add(thumb.placement.along(30.0), index.placement.along(34.0), 9.0, 11.0)
+    add(thumb.placement.along(14.0), index.placement.along(18.0), 14.0, 14.0)
+    add(thumb.placement.along(30.0), index.placement.along(36.0), 10.0, 10.0)
     add((-13.0, 10.0), little.placement.along(little.length_mm * 0.5), 15.5, 14.0)
     radius, ulna = skeleton.forearm
     for bone, thick in ((radius, 17.0), (ulna, 14.5)):
@@ -94,7 +95,7 @@ def soft_tissue_thickness(
         Millimetres of soft tissue, shape (height_px, width_px).
     """
     width, height = size
-    step = max(1.0, height / 120)
+    step = max(1.0, height / 100)
     columns, rows = int(np.ceil(width / step)), int(np.ceil(height / step))
     # Centres of the coarse pixels, as cv2.resize understands them.
     x = (np.arange(columns) + 0.5) * (width / columns) - 0.5
@@ -108,6 +109,11 @@ def soft_tissue_thickness(
     for capsule in capsules:
         nearness += np.exp(np.minimum(_depth(points, capsule) / _WEB_MM, 60.0))
     depth = np.float32(_WEB_MM) * np.log(np.maximum(nearness, np.float32(1e-6)))
+    # Parts that overlap leave furrows between them: inside, the distance to the common outline.
+    inside = cv2.distanceTransform((depth > 0).astype(np.uint8), cv2.DIST_L2, 3)
+    pitch = np.float32(np.hypot(from_pixels[0, 0], from_pixels[1, 0]) * step)
+    common = cv2.GaussianBlur(inside, (0, 0), 1.0) * pitch - pitch
+    depth = np.maximum(depth, common)
     fine = cv2.resize(depth, (width, height), interpolation=cv2.INTER_CUBIC)
     return _thickness(fine.astype(np.float32, copy=False), padding)
 
