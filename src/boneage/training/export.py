@@ -62,32 +62,32 @@ def to_onnx(network: BoneAgeNetwork, size_px: int) -> bytes:
 def export_bundle(
     folder: Path,
     network: BoneAgeNetwork,
+    graph: bytes,
     card: Card,
-    *,
-    overwrite: bool = False,
 ) -> Path:
     """Write a bundle: ``model.onnx``, ``weights.safetensors`` and ``card.json``.
+
+    A bundle that is there is replaced.
 
     Args:
         folder: The bundle's folder.
         network: The trained network, on the CPU.
+        graph: What :func:`to_onnx` made of it.
         card: What is known of the model.
-        overwrite: Replace an older bundle.
 
     Returns:
         The bundle's folder.
 
     Raises:
         OutputError: The system refused to write.
-        RunExistsError: A bundle is there and ``overwrite`` is off.
+        RunExistsError: Something else than a bundle is there.
     """
-    graph = to_onnx(network, card.size_px)
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "weights.safetensors"
         # safetensors wants plain memory, and channels-last weights are strided.
         tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
         save_file(tensors, weights)
-        return write_bundle(folder, onnx=graph, card=card, weights=weights, overwrite=overwrite)
+        return write_bundle(folder, onnx=graph, card=card, weights=weights, overwrite=True)
 
 
 def predict_with_torch(

@@ -22,7 +22,7 @@ from boneage.inference.bundle import Bundle
 from boneage.inference.card import Card, Interval
 from boneage.inference.session import Network
 from boneage.radiographs.preparation import PREPARATION_VERSION
-from boneage.training.export import export_bundle
+from boneage.training.export import export_bundle, to_onnx
 from boneage.training.fit import Fit, fit
 from boneage.training.run_folder import METRICS_FILE, fingerprint, open_run
 from boneage.training.settings import TrainingSettings
@@ -137,7 +137,7 @@ def _finish(
     parts: dict[str, PreparedData],
     result: Fit,
 ) -> tuple[Path, Metrics]:
-    """Export twice: the first bundle predicts, and its errors give the second one its interval."""
+    """Export the network, measure what is exported, and write its figures into its card."""
     validation = parts["validation"]
     facts: dict[str, Any] = {
         "name": name,
@@ -156,8 +156,8 @@ def _finish(
         },
     }
     bundle = out / "bundle"
-    export_bundle(bundle, result.network, Card(**facts), overwrite=True)
-    predicted = predict_prepared(Bundle.open(bundle), validation)
+    graph = to_onnx(result.network, settings.size_px)
+    predicted = predict_prepared(Bundle(bundle, Card(**facts), graph), validation)
     sexes = [_sex_word(value) for value in validation.sexes]
     metrics = evaluate(validation.bone_ages_months, predicted, sexes)
     card = Card(
@@ -165,7 +165,7 @@ def _finish(
         figures={"validation": {**metrics.to_dict(), "note": _SELECTION_NOTE}},
         interval=_interval(np.abs(predicted - validation.bone_ages_months)),
     )
-    export_bundle(bundle, result.network, card, overwrite=True)
+    export_bundle(bundle, result.network, graph, card)
     write_predictions(out / "predictions.csv", validation, predicted)
     write_json(
         out / METRICS_FILE,
