@@ -96,8 +96,10 @@ def test_the_commands_run(folder: Path, run_cli: RunCli) -> None:
 
 def test_the_python_lines_run(folder: Path) -> None:
     (block,) = (b for b in blocks(README) if (b.marker, b.language) == ("runs", "python"))
+    # From a file, as readers run it: processes that are started along the way import it again.
+    (folder / "first.py").write_text(block.text, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block.text],
+        [sys.executable, "-W", "error", "first.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
         capture_output=True,
