@@ -62,7 +62,8 @@ class Card:
     Attributes:
         name: Short name of the model, for rows, reports and error messages.
         preparation: The preparation settings that the model was trained with, as
-            ``PreparationSettings.to_dict()`` gives them.
+            ``PreparationSettings.to_dict()`` gives them; None if preparation was off, so that the
+            model takes square images of ``size_px`` as they are.
         preparation_version: ``PREPARATION_VERSION`` of the code that prepared the training
             images. Prediction with another one is refused.
         size_px: Side of the square input image in pixels, 16 to 4096.
@@ -85,7 +86,7 @@ class Card:
     """
 
     name: str
-    preparation: Mapping[str, Any]
+    preparation: Mapping[str, Any] | None
     preparation_version: int
     size_px: int
     trained_on: Mapping[str, Any] = field(default_factory=dict)
@@ -108,7 +109,9 @@ class Card:
         for name in ("name", "version", "licence", "intended_use", "limits", "boneage_version"):
             _text(getattr(self, name), name)
         _text(self.terms, "terms", empty=True)
-        for name in ("preparation", "trained_on", "figures", "files"):
+        if self.preparation is not None:
+            _json_object(self.preparation, "preparation")
+        for name in ("trained_on", "figures", "files"):
             _json_object(getattr(self, name), name)
         _whole(self.preparation_version, "preparation.version", 0, 1_000_000)
         _whole(self.size_px, "input.size_px", 16, 4096)
@@ -142,7 +145,7 @@ class Card:
             "created": self.created,
             "preparation": {
                 "version": self.preparation_version,
-                "settings": dict(self.preparation),
+                "settings": None if self.preparation is None else dict(self.preparation),
             },
             "input": {"size_px": self.size_px},
             "sexes": [str(sex) for sex in self.sexes],

@@ -19,60 +19,20 @@ from numpy.typing import NDArray
 
 from boneage.errors import (
     BoneAgeError,
-    BundleError,
     RadiographError,
     SettingsError,
     UnreadableError,
     UnsuitableError,
 )
-from boneage.inference.bundle import CARD_FILE, Bundle
+from boneage.inference.bundle import Bundle
 from boneage.inference.catalogue import default_model
+from boneage.inference.prediction import Prediction, Query
+from boneage.inference.preparing import ModelPreparation
 from boneage.inference.session import Network, available_cpus
-from boneage.radiographs.preparation import PREPARATION_VERSION, Preparation, PreparationSettings
 from boneage.radiographs.radiograph import Radiograph, Sex
 from boneage.radiographs.readers import read_radiograph
 
 __all__ = ["Prediction", "Predictor", "Query", "load", "predict"]
-
-
-@dataclass(frozen=True)
-class Query:
-    """A radiograph to predict.
-
-    Attributes:
-        radiograph: A radiograph, or the path of its file.
-        sex: Sex of the child, or None to take the radiograph's own.
-    """
-
-    radiograph: Radiograph | str | os.PathLike[str]
-    sex: Sex | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A bone age and what belongs to it.
-
-    Attributes:
-        bone_age_months: The estimate in months, 0 or more.
-        lower_months: Lower end of the interval in months, 0 or more; None if the model has none.
-        upper_months: Upper end of the interval in months; None if the model has none.
-        level: Share of children for whom the interval is to hold, as 0.9; None without one.
-        sex: The sex that the estimate was made for.
-        warnings: What a reader should know, such as a crop that was not found. Often empty.
-        source: Name of the radiograph.
-        model_name: Name of the model.
-        model_version: Version of the model.
-    """
-
-    bone_age_months: float
-    lower_months: float | None
-    upper_months: float | None
-    level: float | None
-    sex: Sex
-    warnings: tuple[str, ...]
-    source: str
-    model_name: str
-    model_version: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +61,7 @@ class Predictor:
             SettingsError: ``threads`` is below 1.
         """
         self.card = bundle.card
-        self._preparation = Preparation(_settings_of(bundle))
+        self._preparation = ModelPreparation(bundle)
         self._network = Network(bundle, threads=threads)
         self._threads = threads or available_cpus()
 
@@ -194,7 +154,7 @@ class Predictor:
         if sex is None:
             raise UnsuitableError(
                 f"{radiograph.source}: the sex is not known, and it is never assumed: use --sex "
-                "or --labels (in Python: sex='female' or sex='male')."
+                "or --labels with a row for its id (in Python: sex='female' or sex='male')."
             )
         if sex not in self.card.sexes:
             raise UnsuitableError(
@@ -204,13 +164,8 @@ class Predictor:
         warnings = []
         if radiograph.sex not in (None, sex):
             warnings.append(f"the sex given is {sex}, but the file says {radiograph.sex}")
-        prepared = self._preparation(radiograph)
-        return _Ready(
-            image=prepared.image,
-            sex=sex,
-            warnings=(*warnings, *prepared.warnings),
-            source=radiograph.source,
-        )
+        image, more = self._preparation(radiograph)
+        return _Ready(image, sex, (*warnings, *more), radiograph.source)
 
     def _answer(self, batch: list[_Ready | RadiographError]) -> list[Prediction | RadiographError]:
         """Run the network on what is ready, and leave the errors where they are."""
@@ -289,29 +244,6 @@ def predict(
         UnsuitableError: It is no image to put a number on, or the sex is not known.
     """
     return load(model).predict(radiograph, sex)
-
-
-def _settings_of(bundle: Bundle) -> PreparationSettings:
-    """The preparation that the model was trained with, if this release can still do it."""
-    card = bundle.card
-    where = f"{bundle.path}: {CARD_FILE}"
-    if card.preparation_version != PREPARATION_VERSION:
-        raise BundleError(
-            f"{where}: the model was trained on images prepared by version "
-            f"{card.preparation_version} of the preparation, and this release has version "
-            f"{PREPARATION_VERSION}, so its bone ages would be wrong. Use boneage "
-            f"{card.boneage_version}, or train the model again."
-        )
-    try:
-        settings = PreparationSettings.from_dict(dict(card.preparation))
-    except BoneAgeError as error:
-        raise BundleError(f"{where}: preparation.settings cannot be used: {error}") from error
-    if settings.size_px != card.size_px:
-        raise BundleError(
-            f"{where} contradicts itself: images are prepared to {settings.size_px} px, but the "
-            f"network takes {card.size_px} px."
-        )
-    return settings
 
 
 def _name_of(radiograph: Radiograph | str | os.PathLike[str]) -> str:

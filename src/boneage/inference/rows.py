@@ -1,0 +1,151 @@
+r"""The table that ``boneage predict`` writes: one row for each input, as CSV or JSON.
+
+CSV is UTF-8 with a header and ``\n`` line ends; a field without a value is empty. JSON is a list
+of objects with the same names, where null stands for no value. Months have one decimal.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from boneage.errors import SettingsError
+from boneage.files import atomic_path
+
+__all__ = [
+    "COLUMNS",
+    "TABLE_SUFFIXES",
+    "Row",
+    "Status",
+    "check_table_path",
+    "csv_rows",
+    "open_table",
+]
+
+COLUMNS = (
+    "path",
+    "id",
+    "status",
+    "sex",
+    "bone_age_months",
+    "lower_months",
+    "upper_months",
+    "message",
+)
+"""Names and order of the columns. Scripts rely on both."""
+
+TABLE_SUFFIXES = (".csv", ".json")
+
+Status = Literal["ok", "refused", "failed"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The answer to one input.
+
+    Attributes:
+        path: The file, as it was named or found.
+        id: The name of the file without its suffix.
+        status: ``ok``; ``refused`` if it is readable but no bone age should be put on it;
+            ``failed`` if it cannot be read.
+        sex: ``female`` or ``male``, or None if not known.
+        bone_age_months: The estimate, 0 or more; None unless ``ok``.
+        lower_months: Lower end of the interval; None unless ``ok`` and the model has an interval.
+        upper_months: Upper end of the interval; None likewise.
+        message: What went wrong, or what a reader should know. Empty if all is well.
+    """
+
+    path: str
+    id: str
+    status: Status
+    sex: str | None = None
+    bone_age_months: float | None = None
+    lower_months: float | None = None
+    upper_months: float | None = None
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.bone_age_months is not None) != (self.status == "ok"):
+            raise SettingsError(f"{self.path}: a bone age belongs to status ok, and only to it.")
+
+    def values(self) -> dict[str, Any]:
+        """The row by column, months rounded to one decimal."""
+        values = {name: getattr(self, name) for name in COLUMNS}
+        for name, value in values.items():
+            if isinstance(value, float):
+                values[name] = round(value, 1)
+        return values
+
+
+def check_table_path(
+    path: str | os.PathLike[str], labels: str | os.PathLike[str] | None = None
+) -> None:
+    """Refuse a place for the table before any work is done.
+
+    Args:
+        path: Where the table is to be written.
+        labels: The label table, which is not to be replaced.
+
+    Raises:
+        SettingsError: The suffix is not ``.csv`` or ``.json``, or it is the label table's place.
+    """
+    if Path(path).suffix.lower() not in TABLE_SUFFIXES:
+        raise SettingsError(f"--out {os.fspath(path)}: the name must end in .csv or .json.")
+    if labels is not None and os.path.realpath(path) == os.path.realpath(labels):
+        raise SettingsError(f"--out {os.fspath(path)} would replace the label table: rename it.")
+
+
+def csv_rows(stream: TextIO) -> Callable[[Row], None]:
+    """Write the header of the CSV form and return what writes a row."""
+
+    def write_line(values: Iterable[Any]) -> None:
+        # The writer quotes what its line end consists of, and a lone "\r" in a file name needs
+        # quotes as well; so it ends lines with both, and one is taken off again.
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\r\n").writerow(values)
+        stream.write(line.getvalue().removesuffix("\r\n") + "\n")
+
+    write_line(COLUMNS)
+    return lambda row: write_line("" if value is None else value for value in row.values().values())
+
+
+@contextlib.contextmanager
+def open_table(path: str | os.PathLike[str]) -> Iterator[Callable[[Row], None]]:
+    """Write a table row by row; it appears at ``path`` when the block ends without an error.
+
+    Args:
+        path: Where to write. The suffix decides: ``.csv`` or ``.json``.
+
+    Yields:
+        What writes a row.
+
+    Raises:
+        SettingsError: The suffix is another.
+        OutputError: The system refused to write.
+    """
+    check_table_path(path)
+    suffix = Path(path).suffix.lower()
+    # File names may hold bytes that are no UTF-8. The CSV gets them back as they are; in JSON the
+    # escape \\udcXX is what Python's json and others read back as the same name.
+    errors = "surrogateescape" if suffix == ".csv" else "backslashreplace"
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors=errors, newline="") as stream,
+    ):
+        if suffix == ".csv":
+            yield csv_rows(stream)
+        else:
+            separator = "[\n"
+
+            def write(row: Row) -> None:
+                nonlocal separator
+                stream.write(separator + json.dumps(row.values(), ensure_ascii=False))
+                separator = ",\n"
+
+            yield write
+            stream.write("\n]\n" if separator == ",\n" else "[]\n")

@@ -1,0 +1,77 @@
+"""Predicting for a list of inputs: a row for each, whatever becomes of it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from boneage.errors import RadiographError, UnreadableError
+from boneage.inference.inputs import InputFile
+from boneage.inference.predictor import Prediction, Predictor, Query
+from boneage.inference.rows import Row, Status
+from boneage.radiographs.radiograph import Sex
+
+__all__ = ["SexTable", "predict_rows"]
+
+
+class SexTable(Protocol):
+    """What is needed of a label table."""
+
+    def sex_of(self, id: str, /) -> Sex | None:  # noqa: A002
+        """Sex of the child on a radiograph, or None if the table does not say."""
+
+
+def predict_rows(
+    predictor: Predictor,
+    files: Sequence[InputFile],
+    *,
+    sex: Sex | None = None,
+    labels: SexTable | None = None,
+) -> Iterator[Row]:
+    """Predict for every input.
+
+    Args:
+        predictor: The model.
+        files: The inputs.
+        sex: Sex of every child; it goes before the label table and what a file says.
+        labels: Where to look the sex up by id. It goes before what a file says.
+
+    Yields:
+        A row for each input, in the same order.
+    """
+    sexes = [sex or (labels.sex_of(file.id) if labels else None) for file in files]
+    readable = [at for at, file in enumerate(files) if not file.problem]
+    answers = predictor.predict_many(Query(files[at].path, sexes[at]) for at in readable)
+    for file, known in zip(files, sexes, strict=True):
+        if file.problem:
+            yield _row_of_error(file, "failed", known, file.problem)
+            continue
+        answer = next(answers)
+        if isinstance(answer, Prediction):
+            yield _row_of_prediction(file, answer, labels)
+        else:
+            yield _row_of_error(file, _status_of(answer), known, str(answer))
+
+
+def _row_of_prediction(file: InputFile, answer: Prediction, labels: SexTable | None) -> Row:
+    warnings = list(answer.warnings)
+    labelled = labels.sex_of(file.id) if labels else None
+    if labelled not in (None, answer.sex):
+        warnings.insert(0, f"--sex says {answer.sex}, but --labels says {labelled}: --sex was used")
+    return Row(
+        path=file.path,
+        id=file.id,
+        status="ok",
+        sex=answer.sex.value,
+        bone_age_months=answer.bone_age_months,
+        lower_months=answer.lower_months,
+        upper_months=answer.upper_months,
+        message="; ".join(warnings),
+    )
+
+
+def _row_of_error(file: InputFile, status: Status, sex: Sex | None, message: str) -> Row:
+    known = None if sex is None else sex.value
+    return Row(path=file.path, id=file.id, status=status, sex=known, message=message)
+
+
+def _status_of(error: RadiographError) -> Status:
+    return "failed" if isinstance(error, UnreadableError) else "refused"

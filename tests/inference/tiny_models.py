@@ -1,0 +1,95 @@
+"""A real bundle that takes no training: months = 400 * mean of the image + 10 if male."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from boneage.inference.bundle import write_bundle
+from boneage.inference.card import Card, Interval
+from boneage.radiographs.preparation import PREPARATION_VERSION, PreparationSettings
+
+SIZE_PX = 64
+MONTHS_OF_WHITE = 400.0
+MONTHS_OF_MALE = 10.0
+HALF_WIDTH_MONTHS = 12.5
+INTERVAL = Interval(0.9, HALF_WIDTH_MONTHS, "fixed by hand")
+
+
+def tiny_onnx(
+    white: float = MONTHS_OF_WHITE,
+    *,
+    size_px: int = SIZE_PX,
+    image_name: str = "image",
+    output_name: str = "bone_age_months",
+    channels: int = 1,
+) -> bytes:
+    """The graph; ``white`` is what a white image is worth in months."""
+    floats = TensorProto.FLOAT
+    shape = ["n", channels, size_px, size_px]
+    nodes = [
+        helper.make_node("ReduceMean", [image_name], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Mul", ["mean", "white"], ["grey"]),
+        helper.make_node("Mul", ["sex", "male"], ["more"]),
+        helper.make_node("Add", ["grey", "more"], [output_name]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info(image_name, floats, shape),
+            helper.make_tensor_value_info("sex", floats, ["n"]),
+        ],
+        [helper.make_tensor_value_info(output_name, floats, ["n"])],
+        [
+            helper.make_tensor("white", floats, [], [white]),
+            helper.make_tensor("male", floats, [], [MONTHS_OF_MALE]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def tiny_card(**changes: object) -> Card:
+    """A card that fits the graph."""
+    fields: dict[str, object] = {
+        "name": "tiny",
+        "preparation": PreparationSettings(size_px=SIZE_PX).to_dict(),
+        "preparation_version": PREPARATION_VERSION,
+        "size_px": SIZE_PX,
+        "interval": INTERVAL,
+        "trained_on": {"data": "nothing"},
+        "licence": "Apache-2.0",
+        "created": "2026-01-01T00:00:00+00:00",  # so that equal cards make equal files
+    }
+    return Card(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def tiny_bundle(path: Path, *, onnx_bytes: bytes | None = None, **changes: object) -> Path:
+    """Write the bundle; ``changes`` are other fields of its card."""
+    return write_bundle(path, onnx=onnx_bytes or tiny_onnx(), card=tiny_card(**changes))
+
+
+def hand_pixels(seed: int = 0, height: int = 240, width: int = 180) -> NDArray[np.uint8]:
+    """A bright palm with five fingers on black, roughly as a radiograph shows a hand."""
+    rng = np.random.default_rng(seed)
+    image = np.full((height, width), 12, np.uint8)
+    grey = int(rng.integers(120, 220))
+    palm = (width // 2, int(height * 0.68))
+    cv2.ellipse(image, palm, (width // 4, height // 6), 0, 0, 360, grey, -1)
+    for share in np.linspace(0.2, 0.8, 5):
+        tip = (int(width * share), int(height * (0.12 + abs(share - 0.5) * 0.4)))
+        cv2.line(image, palm, tip, grey + 20, width // 16)
+    noise = rng.integers(0, 8, image.shape, dtype=np.uint8)
+    return np.asarray(cv2.add(image, noise), dtype=np.uint8)
+
+
+def write_hand(path: Path, seed: int = 0) -> Path:
+    """Write a hand as an image file, whatever the characters of the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, hand_pixels(seed))[1].tobytes())
+    return path
