@@ -1,0 +1,67 @@
+"""The light installation: no deep-learning framework, no matplotlib, and quick to start."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src"
+
+# Runs the command line in a process where some packages cannot be imported, and prints which of
+# the packages that are watched were imported after all.
+PROGRAM = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+BLOCKED = set(filter(None, sys.argv[1].split(",")))
+WATCHED = set(filter(None, sys.argv[2].split(",")))
+sys.meta_path.insert(0, Blocker())
+sys.argv[:] = ["boneage", *sys.argv[3:]]
+from boneage.apps.cli import main
+try:
+    main()
+except SystemExit as error:
+    found = sorted(name for name in sys.modules if name.partition(".")[0] in WATCHED)
+    print("exit code", error.code or 0, "imported", found[:5], file=sys.stderr)
+"""
+HEAVY = "torch,pytorch_lightning,matplotlib,optuna,onnx,safetensors,tensorboard,scipy,PIL"
+
+
+def boneage(
+    *arguments: str | os.PathLike[str], blocked: str = "", watched: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, blocked, watched, *map(os.fspath, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(SRC), "BONEAGE_MODEL": ""},
+    )
+
+
+def test_predicting_needs_nothing_of_the_training(bundle: Path, scans: Path) -> None:
+    done = boneage("predict", scans, "--sex", "F", "--model", bundle, blocked=HEAVY)
+    assert done.stderr == "exit code 0 imported []\n"
+    assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.parametrize("arguments", [["info", "--json"], ["info"], ["--version"], ["--help"]])
+def test_information_imports_nothing_heavy(arguments: list[str]) -> None:
+    done = boneage(*arguments, watched=f"{HEAVY},onnxruntime")
+    assert done.stderr == "exit code 0 imported []\n"
+
+
+def test_predicting_imports_nothing_of_the_training(bundle: Path, scans: Path) -> None:
+    done = boneage("predict", scans, "--sex", "F", "--model", bundle, watched=HEAVY)
+    assert done.stderr == "exit code 0 imported []\n"
+
+
+def test_help_does_not_wait_for_arrays() -> None:
+    done = boneage("predict", "--help", watched="cv2,numpy,onnxruntime")
+    assert done.stderr == "exit code 0 imported []\n"
