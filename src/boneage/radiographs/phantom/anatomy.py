@@ -26,6 +26,7 @@ __all__ = [
     "DIGITS",
     "FOREARM",
     "GROWTH",
+    "INFANCY",
     "MATURE_CARPALS",
     "OLDEST_MONTHS",
     "SESAMOID",
@@ -228,6 +229,10 @@ SESAMOID = Carpal(
 
 #: Bone age at which the carpals have their mature shape.
 MATURE_CARPALS = Ages(162, 186)
+
+#: Bone ages at which an infant's proportions are seven tenths there, and gone: the stout fingers,
+#: the wide room between the shafts. Girls lose them earlier, as they do everything.
+INFANCY: tuple[Ages, Ages] = (Ages(19, 24), Ages(118, 144))
 
 #: Hand length as a share of the adult length of the same sex: (months, female, male).
 GROWTH: tuple[tuple[float, float, float], ...] = (

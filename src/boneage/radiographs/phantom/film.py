@@ -33,7 +33,7 @@ def _texture() -> Floats:
 
 
 def trabeculae(seed: int, from_pixels: NDArray[np.float64], size: tuple[int, int]) -> Floats:
-    """The pattern of spongy bone, with mean 0 and standard deviation 1.
+    """The pattern of spongy bone, with mean 0 and a standard deviation of at most 1.
 
     Args:
         seed: Which part of the pattern lies where.
@@ -45,14 +45,17 @@ def trabeculae(seed: int, from_pixels: NDArray[np.float64], size: tuple[int, int
     """
     rng = np.random.default_rng(seed)
     matrix = from_pixels / _TEXTURE_PITCH_MM
+    # What is finer than a pixel averages out.
+    fading = min(1.0, 1.2 / float(np.hypot(matrix[0, 0], matrix[1, 0])))
     matrix[:, 2] += rng.uniform(0, 64 * _TEXTURE_PX, 2)
-    return cv2.warpAffine(
+    pattern = cv2.warpAffine(
         _texture(),
         matrix,
         size,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_WRAP,
-    ).astype(np.float32, copy=False)
+    )
+    return np.asarray(pattern * np.float32(fading), dtype=np.float32)
 
 
 def expose(

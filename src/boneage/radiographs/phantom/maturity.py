@@ -9,8 +9,8 @@ from boneage.radiographs.phantom.anatomy import (
     DIGITS,
     FOREARM,
     GROWTH,
+    INFANCY,
     MATURE_CARPALS,
-    SESAMOID,
     Carpal,
     LongBone,
     Timing,
@@ -22,6 +22,7 @@ __all__ = [
     "carpal_size",
     "epiphysis",
     "hand_growth",
+    "infancy",
     "open_growth_plates",
     "visible_carpals",
     "visible_epiphyses",
@@ -55,6 +56,12 @@ def hand_growth(months: float, sex: Sex) -> float:
     ages = [row[0] for row in GROWTH]
     shares = [row[1 if sex is Sex.FEMALE else 2] for row in GROWTH]
     return float(np.interp(months, ages, shares))
+
+
+def infancy(months: float, sex: Sex) -> float:
+    """How much of the hand is still cartilage and fat: 1 in newborns, 0 from puberty."""
+    ages = [0.0, *(age.of(sex) for age in INFANCY)]
+    return float(np.interp(months, ages, [1.0, 0.7, 0.0]))
 
 
 def epiphysis(timing: Timing, months: float, sex: Sex) -> Epiphysis:
@@ -114,8 +121,3 @@ def visible_epiphyses(months: float, sex: Sex) -> int:
 def open_growth_plates(months: float, sex: Sex) -> int:
     """How many of the 21 growth plates are not fully bridged, unossified epiphyses included."""
     return sum(epiphysis(b.timing, months, sex).fusion < 1 for b in _long_bones())
-
-
-def sesamoid_size(months: float, sex: Sex) -> float:
-    """Size of the adductor sesamoid as a share of its mature size."""
-    return carpal_size(SESAMOID, months, sex)

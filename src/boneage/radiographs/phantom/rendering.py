@@ -179,7 +179,8 @@ def _view(skeleton: Skeleton, pose: PhantomPose, size: tuple[int, int]) -> _View
     scale = float(pose.fill * (room / extent).min())
     free = room - scale * extent
     corner = free * (0.5 + 0.5 * np.array([pose.shift_x, pose.shift_y]))
-    matrix = np.hstack([turn * scale, (corner - low * scale)[:, None]])
+    # Pixel 0 reaches from 0 to 1: its centre is at a half.
+    matrix = np.hstack([turn * scale, (corner - low * scale - 0.5)[:, None]])
     left, top = (float(v) for v in corner)
     right, bottom = (float(v) for v in corner + scale * extent)
     return _View(matrix, scale, (left, top, right, bottom))

@@ -14,7 +14,13 @@ from boneage.radiographs.phantom.anatomy import (
     Kind,
     LongBone,
 )
-from boneage.radiographs.phantom.maturity import Epiphysis, carpal_size, epiphysis, hand_growth
+from boneage.radiographs.phantom.maturity import (
+    Epiphysis,
+    carpal_size,
+    epiphysis,
+    hand_growth,
+    infancy,
+)
 from boneage.radiographs.phantom.parameters import PhantomChild, PhantomPose
 from boneage.radiographs.phantom.shapes import (
     Floats,
@@ -94,7 +100,7 @@ class Skeleton:
         digits: The long bones of each digit, thumb first, metacarpal to tip.
         forearm: Radius and ulna.
         carpals: Each visible round bone, its size as a share of the mature one, its place.
-        infancy: 1 in newborns, 0 from 12 years: how much is still cartilage.
+        infancy: 1 in newborns, 0 from puberty: how much is still cartilage.
     """
 
     digits: tuple[tuple[PlacedBone, ...], ...]
@@ -115,10 +121,10 @@ def build_skeleton(child: PhantomChild, pose: PhantomPose) -> Skeleton:
     """
     months, sex = child.finger_months, child.sex
     growth = hand_growth(months, sex)
-    infancy = float(np.interp(months, [0, 24, 144], [1, 0.7, 0]))
+    young = infancy(months, sex)
     # Small hands are plump hands: widths lag behind lengths in growing.
     widening = child.stoutness * growth**-0.13
-    gap_mm = 1.0 + 0.6 * infancy
+    gap_mm = 1.0 + 0.6 * young
 
     def place(bone: LongBone, start: tuple[float, float], degrees: float) -> PlacedBone:
         return PlacedBone(
@@ -138,7 +144,7 @@ def build_skeleton(child: PhantomChild, pose: PhantomPose) -> Skeleton:
             direction += 0.12 * (pose.spread - 1) * digit.metacarpal_degrees
         turn = pose.finger_degrees[number] + digit.finger_degrees * (pose.spread if number else 1)
         # Carpal cartilage keeps the bases apart.
-        apart = 1 + 0.16 * infancy
+        apart = 1 + 0.16 * young
         start = (digit.base_mm[0] * apart, digit.base_mm[1])
         bones = []
         for index, bone in enumerate(digit.bones):
@@ -150,7 +156,7 @@ def build_skeleton(child: PhantomChild, pose: PhantomPose) -> Skeleton:
 
     forearm = []
     for bone, (x, y), lean in zip(
-        FOREARM, ((7.6, 1.6), (-16.0 - 2.5 * infancy, -1.0)), (4.0, -3.5), strict=True
+        FOREARM, ((7.6, 1.6), (-16.0 - 2.5 * young, -1.0)), (4.0, -3.5), strict=True
     ):
         degrees = 180 + pose.wrist_degrees + lean
         tip = _turned((x, y), pose.wrist_degrees)
@@ -169,7 +175,7 @@ def build_skeleton(child: PhantomChild, pose: PhantomPose) -> Skeleton:
         thumb = digits[0][0].placement
         place_of_it = Placement(*thumb.along(along, across), thumb.degrees)
         carpals.append((SESAMOID, sesamoid, place_of_it))
-    return Skeleton(tuple(digits), tuple(forearm), tuple(carpals), infancy)
+    return Skeleton(tuple(digits), tuple(forearm), tuple(carpals), young)
 
 
 def _turned(point: tuple[float, float], degrees: float) -> tuple[float, float]:
@@ -200,7 +206,7 @@ def paint_skeleton(
         paste(canvas, thickness, tile, placement, to_pixels)
 
 
-def _long_bone(placed: PlacedBone, infancy: float, scale: float) -> tuple[Tile, Floats]:
+def _long_bone(placed: PlacedBone, young: float, scale: float) -> tuple[Tile, Floats]:
     """Paint a long bone: shaft and epiphysis apart, or grown together, or on the way."""
     kind, length, half = placed.bone.kind, placed.length_mm, placed.width_mm / 2
     state = placed.state
@@ -212,14 +218,14 @@ def _long_bone(placed: PlacedBone, infancy: float, scale: float) -> tuple[Tile, 
     share = tile.along / np.float32(length)
     outline = np.array(_OUTLINES[kind], dtype=np.float32)
     widths = np.interp(share, outline[:, 0], outline[:, 1]).astype(np.float32)
-    widths = half * widths ** (1 - 0.25 * infancy)
+    widths = half * widths ** (1 - 0.25 * young)
     mid = np.abs(2 * share - 1) if not forearm else np.maximum(0, share * 1.9 - 0.9)
     cortex = (_CORTEX.get(kind, 0.42) * 0.56 * half * (1 - 0.82 * mid**1.6)).astype(np.float32)
 
     adult, newborn = _ROOM[kind]
-    room = length * (adult + (newborn - adult) * infancy)
-    plate = (1.1 + 0.6 * infancy - 0.4 * state.cap) * (1 - 0.35 * state.fusion)
-    cartilage = 0.0 if forearm else length * (0.01 + 0.05 * infancy)
+    room = length * (adult + (newborn - adult) * young)
+    plate = (1.1 + 0.6 * young - 0.4 * state.cap) * (1 - 0.35 * state.fusion)
+    cartilage = 0.0 if forearm else length * (0.01 + 0.05 * young)
     far_round = 0.32 * half if kind is not Kind.METACARPAL else 0.5 * half
     near_round = 0.9 * half if room > 0.9 * half else 0.35 * half
     thickness = np.zeros((tile.along.shape[0], tile.across.shape[1]), np.float32)
@@ -262,7 +268,9 @@ def _epiphysis(tile: Tile, kind: Kind, state: Epiphysis, room: float, half: floa
     s = np.where(s < centre, (s - centre) / (high * split), (s - centre) / (high * (1 - split)))
     order = 2.0 + (0.4 if head else 1.0) * state.height
     square = (np.abs(u) ** order + np.abs(s) ** order) ** (2 / order)
-    return blob_thickness(square, min(across, 0.85 * half), 0.13)
+    # Its end plates are half a millimetre thick: that is much of a thin disc.
+    shell = min(max(1.1 / high, 0.13), 0.45)
+    return blob_thickness(square, min(across, 0.85 * half), shell)
 
 
 def _round_bone(carpal: Carpal, size: float, scale: float) -> tuple[Tile, Floats]:
