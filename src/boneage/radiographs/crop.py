@@ -17,7 +17,7 @@ __all__ = ["MARGIN", "Box", "CropResult", "crop", "find_hand"]
 WORK_PX = 160
 """The hand is sought on a copy with this longer side, whatever the size of the original."""
 
-MARGIN = 0.03
+MARGIN = 0.04
 """Default margin, as a share of the longer side of the hand's box."""
 
 

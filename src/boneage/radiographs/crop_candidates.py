@@ -16,7 +16,7 @@ LEVELS = 32
 MIN_AREA = 0.03
 MAX_AREA = 0.90
 CONTRAST_POWER = 0.7
-AREA_POWER = 0.7
+AREA_POWER = 0.5
 MOST_CONTACT = 0.5
 MIN_SCORE = 0.0005
 
@@ -104,7 +104,7 @@ def _score(
     (_, _), (long, short), _ = cv2.minAreaRect(hull)
     extent = area / ((long + 1) * (short + 1))
     score = contrast**CONTRAST_POWER * (area / binary.size) ** AREA_POWER
-    score *= ramp(extent, 0.97, 0.80) * ramp(solidity, 0.98, 0.90) * ramp(solidity, 0.30, 0.5)
+    score *= ramp(extent, 0.88, 0.70) * ramp(solidity, 0.95, 0.87) * ramp(solidity, 0.30, 0.5)
     score *= ramp(contact, MOST_CONTACT, 0.15) * ramp(area / binary.size, 0.02, 0.10)
     if score <= 0:
         return None
@@ -113,8 +113,8 @@ def _score(
     whole = cv2.countNonZero(filled & binary) / cv2.countNonZero(filled)
     score *= ramp(whole, 0.7, 0.95)
     note = (
-        f"c{contrast:.3f} e{extent:.2f} s{solidity:.2f} w{whole:.2f} t{contact:.2f} "
-        f"a{area / binary.size:.2f}"
+        f"c{contrast:.5f} e{extent:.4f} s{solidity:.4f} w{whole:.4f} t{contact:.4f} "
+        f"a{area / binary.size:.4f}"
     )
     return Candidate(filled, score, note)
 
