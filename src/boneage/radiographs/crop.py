@@ -17,6 +17,9 @@ __all__ = ["MARGIN", "Box", "CropResult", "crop", "find_hand"]
 WORK_PX = 160
 """The hand is sought on a copy with this longer side, whatever the size of the original."""
 
+MIN_PX, MAX_ASPECT = 8, 6
+"""Pictures smaller or narrower than this are not searched."""
+
 MARGIN = 0.04
 """Default margin, as a share of the longer side of the hand's box."""
 
@@ -101,12 +104,12 @@ def find_hand(image: NDArray[np.float32], margin: float) -> tuple[Box, str]:
     """Box of the hand with its margin, and why it is the whole picture (empty if it is not)."""
     height, width = image.shape
     whole = Box(0, 0, width, height)
-    if min(height, width) < 8:
-        return whole, "the image is too small to look for a hand"
-    candidate = best_candidate(small_copy(image, WORK_PX))
-    if candidate is None:
-        return whole, "nothing in the image has the shape of a hand"
-    mask = without_forearm(candidate)
+    if min(height, width) < MIN_PX or max(height, width) > MAX_ASPECT * min(height, width):
+        return whole, "the image is too small or too narrow to look for a hand"
+    hand, reason = best_candidate(small_copy(image, WORK_PX))
+    if hand is None:
+        return whole, reason
+    mask = without_forearm(hand)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     down, across = height / mask.shape[0], width / mask.shape[1]
     top, bottom = rows[0] * down, (rows[-1] + 1) * down

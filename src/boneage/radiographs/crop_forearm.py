@@ -91,4 +91,5 @@ def _shaved(mask: Mask, radius: float) -> Mask:
     label = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     side = 2 * round(3 * radius) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return cv2.dilate((labels == label).astype(np.uint8), kernel) & mask
+    grown = np.asarray(cv2.dilate((labels == label).astype(np.uint8), kernel), np.uint8)
+    return grown & mask

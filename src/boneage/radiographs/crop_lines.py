@@ -57,12 +57,12 @@ def straight_edges(gx: NDArray[np.float32], gy: NDArray[np.float32]) -> NDArray[
     reach = int(np.hypot(height, width) / 2) + 3
     votes = np.zeros((ANGLES, 2 * reach), np.float32)
     for shift in (-1, 0, 1):
-        angle = (bins + shift) * (2 * np.pi / ANGLES)
-        rho = np.rint(xc * np.cos(angle) + yc * np.sin(angle)).astype(int) + reach
-        flat = ((bins + shift) % ANGLES) * (2 * reach) + rho
+        angles = (bins + shift) * (2 * np.pi / ANGLES)
+        rhos = np.rint(xc * np.cos(angles) + yc * np.sin(angles)).astype(int) + reach
+        flat = ((bins + shift) % ANGLES) * (2 * reach) + rhos
         votes += np.bincount(flat, minlength=votes.size).reshape(votes.shape)
     votes = votes + np.roll(votes, 1, axis=1)
-    found = []
+    found: list[tuple[float, float]] = []
     for _ in range(MAX_LINES):
         row, column = divmod(int(np.argmax(votes)), votes.shape[1])
         if votes[row, column] < MIN_LENGTH * short:
@@ -75,7 +75,7 @@ def straight_edges(gx: NDArray[np.float32], gy: NDArray[np.float32]) -> NDArray[
     lines = np.zeros((height, width), np.uint8)
     left = np.ones(len(xc), bool)
     for angle, rho in sorted(found, key=lambda line: -abs(line[1])):
-        outward = (xc * np.cos(angle) + yc * np.sin(angle) - rho) * np.sign(rho)
+        outward = (xc * np.cos(angle) + yc * np.sin(angle) - rho) * (1 if rho > 0 else -1)
         if np.count_nonzero(left & (outward > BESIDE)) <= MAX_OUTSIDE * max(
             1, np.count_nonzero(left)
         ):

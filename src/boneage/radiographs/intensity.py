@@ -136,9 +136,10 @@ def rescale(pixels: NDArray[Any], black: float, white: float) -> NDArray[np.floa
     if pixels.dtype == np.uint8:
         table = (np.arange(256, dtype=np.float64) - black) * gain
         return np.asarray(cv2.LUT(pixels, np.clip(table, 0, 1).astype(np.float32)), np.float32)
-    image = np.subtract(pixels, np.float32(black), dtype=np.float32)
+    image: NDArray[np.float32] = np.subtract(pixels, np.float32(black), dtype=np.float32)
     image *= np.float32(gain)
-    return np.clip(image, 0, 1, out=image)
+    np.clip(image, 0, 1, out=image)
+    return image
 
 
 def small_copy(image: NDArray[np.float32], long_side_px: int) -> NDArray[np.float32]:
