@@ -74,7 +74,7 @@ def straight_edges(gx: NDArray[np.float32], gy: NDArray[np.float32]) -> NDArray[
         votes[rows, max(0, column - 3) : column + 4] = 0
     lines = np.zeros((height, width), np.uint8)
     left = np.ones(len(xc), bool)
-    for angle, rho in sorted(found, key=lambda line: -abs(line[1])):
+    for angle, rho in sorted(found, key=_distance, reverse=True):
         outward = (xc * np.cos(angle) + yc * np.sin(angle) - rho) * (1 if rho > 0 else -1)
         if np.count_nonzero(left & (outward > BESIDE)) <= MAX_OUTSIDE * max(
             1, np.count_nonzero(left)
@@ -109,3 +109,8 @@ def _draw(lines: NDArray[np.uint8], angle: float, rho: float) -> None:
     along = np.array([-normal[1], normal[0]]) * (height + width)
     ends = [tuple(int(v) for v in np.rint(foot + sign * along)) for sign in (-1, 1)]
     cv2.line(lines, ends[0], ends[1], 1, thickness=3)
+
+
+def _distance(line: tuple[float, float]) -> float:
+    """Distance of a line (angle, rho) from the picture's centre."""
+    return abs(line[1])

@@ -14,7 +14,7 @@ __all__ = ["NormaliseResult", "normalise", "stretch"]
 
 BLACK_PERCENTILE = 1.0
 WHITE_PERCENTILE = 99.9
-SAMPLE_PX = 512
+SAMPLE_PX = 256
 """Percentiles come from at most about SAMPLE_PX x SAMPLE_PX pixels on a regular grid."""
 
 MARKER_RATIO = 1.6
@@ -103,13 +103,17 @@ def stretch(image: NDArray[np.float32]) -> NDArray[np.float32]:
         SettingsError: The image is not a grey float32 picture.
     """
     require_unit(image, what="stretch")
-    some = sample(image)
+    return rescale(image, *stretch_scale(sample(image)))
+
+
+def stretch_scale(some: NDArray[np.float32]) -> tuple[float, float]:
+    """The values that :func:`stretch` makes 0 and 1, from a sample of the crop."""
     black, bone, white = (float(v) for v in np.percentile(some, (10, 95, 99.5)))
     if bone > black:
         white = min(white, black + MARKER_RATIO * (bone - black))
     if black == white:
-        black, white = float(some.min()), float(some.max())
-    return rescale(image, black, white)
+        return float(some.min()), float(some.max())
+    return black, white
 
 
 def sample(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -147,8 +151,18 @@ def small_copy(image: NDArray[np.float32], long_side_px: int) -> NDArray[np.floa
     height, width = image.shape
     factor = long_side_px / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.float32)
+    if factor < 0.25 and min(height, width) >= 4:
+        # Means of 4 x 4 first: OpenCV is five times faster at them. Up to 3 px of the right and
+        # bottom rim are left out, less than a tenth of a pixel of the copy.
+        image = image[: height - height % 4, : width - width % 4]
+        image = _shrunk(image, (width // 4, height // 4))
+    if max(image.shape) > long_side_px:
+        return _shrunk(image, size)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _shrunk(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def is_inverted(pixels: NDArray[Any]) -> bool:

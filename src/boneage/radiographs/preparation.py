@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage.errors import SettingsError, UnsuitableError
-from boneage.radiographs.crop import MARGIN, Box, check_margin, crop
+from boneage.radiographs.crop import MARGIN, Box, check_margin, find_hand
 from boneage.radiographs.geometry import check_size, pad_to_square, resize, square_padding
-from boneage.radiographs.intensity import normalise, stretch
+from boneage.radiographs.intensity import (
+    NormaliseResult,
+    normalise,
+    rescale,
+    sample,
+    stretch_scale,
+)
 from boneage.radiographs.radiograph import Radiograph
 
 __all__ = [
@@ -201,16 +207,19 @@ class Preparation:
                 f"{radiograph.source}: the image is empty (all pixels are {normalised.black:g}): "
                 "export it anew."
             )
-        return self._finish(normalised)
+        return self._finish(radiograph, normalised)
 
-    def _finish(self, normalised: Any) -> PreparedImage:
+    def _finish(self, radiograph: Radiograph, normalised: NormaliseResult) -> PreparedImage:
+        """What follows normalising; the same as the pure functions one after the other."""
         height, width = normalised.image.shape
-        hand, info = normalised.image, CropInfo(Box(0, 0, width, height), False, "")
+        info = CropInfo(Box(0, 0, width, height), False, "")
         if self.settings.crop:
-            cropped = crop(hand, self.settings.margin)
-            hand, info = cropped.image, CropInfo(cropped.box, cropped.fallback, cropped.reason)
+            box, reason = find_hand(normalised.image, self.settings.margin)
+            info = CropInfo(box, bool(reason), reason)
+        hand = normalised.image[info.box.slices]
         if self.settings.stretch:
-            hand = stretch(hand)
+            black, white = stretch_scale(sample(hand))
+            hand = rescale(hand, black, white)
         image = resize(pad_to_square(hand).image, self.settings.size_px)
         side, left, top = square_padding(info.box.height_px, info.box.width_px)
         geometry = PreparedGeometry(
