@@ -11,10 +11,6 @@ import typer
 
 __all__ = ["demo", "train"]
 
-_NETWORK = "Network"
-_TRAINING = "Training"
-_MACHINE = "This machine"
-
 
 def train(
     data: Annotated[
@@ -68,7 +64,6 @@ def train(
             metavar="residual|hypermodel",
             help="residual (default) is the stronger network, hypermodel the one that a "
             "hyperparameter search goes over.",
-            rich_help_panel=_NETWORK,
         ),
     ] = None,
     size: Annotated[
