@@ -381,5 +381,6 @@ def test_age_can_be_learnt_from_the_pixels() -> None:
     predicted = x[train:] @ weights + y[:train].mean()
     error = np.abs(predicted - y[train:]).mean()
     baseline = np.abs(y[train:] - y[:train].mean()).mean()
-    # Measured: 30 months against 56; a small convolutional network gets to 7 with more images.
+    # Measured: 33 months against 59. A small convolutional network on 1,500 images of 96 px gets to
+    # 8.3 with the sex and 11.5 without (10 epochs, 300 others).
     assert error < 0.72 * baseline
