@@ -37,7 +37,7 @@ def test_a_wrong_command_line_exits_with_2_and_everything_else_with_1(
     cls: type[BoneAgeError],
 ) -> None:
     assert issubclass(cls, BoneAgeError)
-    assert cls.exit_code == (2 if issubclass(cls, InputError) else 1)
+    assert cls.exit_code == (2 if issubclass(cls, InputError | BundleError | OutputError) else 1)
     assert cls.__doc__
 
 

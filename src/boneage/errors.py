@@ -17,8 +17,9 @@
     └── TrainingError           a training cannot go on (loss not finite, no checkpoint)
 
 A message says what is wrong with which input and what to do about it. ``exit_code`` is what the
-command line returns when the error reaches it: 2 for a wrong command line or no usable input,
-1 for everything else.
+command line returns when the error reaches it: 1 where some inputs failed and the results of the
+others were written, 2 where there are no results because the command line is wrong, there is no
+usable input or model, or nothing can be written there.
 """
 
 import importlib.util
@@ -89,9 +90,13 @@ class UnsuitableError(RadiographError):
 class BundleError(BoneAgeError):
     """A model bundle is missing, damaged, or of a version this release cannot read."""
 
+    exit_code = 2
+
 
 class OutputError(BoneAgeError):
     """A result cannot be written: the disk is full, or the place is read-only."""
+
+    exit_code = 2
 
 
 class TrainingError(BoneAgeError):

@@ -83,8 +83,8 @@ class ResidualNetwork(nn.Module):
     def __init__(
         self,
         *,
-        width: int = 32,
-        blocks: Sequence[int] = (1, 2, 2, 2),
+        width: int = 24,
+        blocks: Sequence[int] = (0, 2, 2, 2),
         embedding: int = 32,
         dense_units: int = 256,
         dropout: float = 0.2,

@@ -38,7 +38,7 @@ class NetworkSettings:
     dense_depth: int = 1
     dropout: float = 0.2
     width: int = 24
-    blocks: tuple[int, ...] = (1, 2, 2, 2)
+    blocks: tuple[int, ...] = (0, 2, 2, 2)
     embedding: int = 32
 
     def __post_init__(self) -> None:

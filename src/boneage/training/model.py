@@ -134,12 +134,14 @@ class Model:
             BoneAgeError: The data cannot be prepared, or there is no trained model.
         """
         bundle = self._opened()
-        wanted = dict(bundle.card.preparation)
+        preparation = bundle.card.preparation
+        wanted = None if preparation is None else dict(preparation)
         given = None if data.preparation is None else data.preparation.to_dict()
         if given != wanted:
+            settings = None if wanted is None else f"PreparationSettings.from_dict({wanted})"
             raise SettingsError(
                 "The data is not prepared as this model was trained: give "
-                f"Data(..., preparation=PreparationSettings.from_dict({wanted}))."
+                f"Data(..., preparation={settings})."
             )
         prepared = data.prepare()
         predicted = predict_prepared(bundle, prepared)

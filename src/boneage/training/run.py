@@ -141,7 +141,7 @@ def _finish(
     validation = parts["validation"]
     facts: dict[str, Any] = {
         "name": name,
-        "preparation": {} if data.preparation is None else data.preparation.to_dict(),
+        "preparation": None if data.preparation is None else data.preparation.to_dict(),
         "preparation_version": PREPARATION_VERSION,
         "size_px": settings.size_px,
         "sexes": _sexes(parts["train"]),
