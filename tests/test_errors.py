@@ -6,7 +6,14 @@ import sys
 import pytest
 
 from boneage import errors
-from boneage.errors import BoneAgeError, InputError, MissingExtraError, require_extra
+from boneage.errors import (
+    BoneAgeError,
+    BundleError,
+    InputError,
+    MissingExtraError,
+    OutputError,
+    require_extra,
+)
 
 CLASSES = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
 
@@ -33,7 +40,7 @@ def test_the_tree_in_the_docstring_is_the_real_one() -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_wrong_command_line_exits_with_2_and_everything_else_with_1(
+def test_what_leaves_no_results_exits_with_2_and_everything_else_with_1(
     cls: type[BoneAgeError],
 ) -> None:
     assert issubclass(cls, BoneAgeError)

@@ -67,7 +67,7 @@ def test_a_full_disk_behind_standard_output(bundle: Path, scans: Path) -> None:
             command("predict", scans, "--sex", "F", "--model", bundle),
             stdout=full, stderr=subprocess.PIPE, text=True, env=surroundings(), check=False,
         )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "the disk is full" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
@@ -89,7 +89,7 @@ def test_a_full_disk_behind_the_table(bundle: Path, scans: Path, tmp_path: Path)
         left = [path.name for path in place.iterdir()]
     finally:
         subprocess.run(["umount", str(place)], check=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "the disk is full" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert left == ["filler"]
