@@ -76,9 +76,7 @@ def straight_edges(gx: NDArray[np.float32], gy: NDArray[np.float32]) -> NDArray[
     left = np.ones(len(xc), bool)
     for angle, rho in sorted(found, key=_distance, reverse=True):
         outward = (xc * np.cos(angle) + yc * np.sin(angle) - rho) * (1 if rho > 0 else -1)
-        if np.count_nonzero(left & (outward > BESIDE)) <= MAX_OUTSIDE * max(
-            1, np.count_nonzero(left)
-        ):
+        if int((left & (outward > BESIDE)).sum()) <= MAX_OUTSIDE * int(left.sum()):
             _draw(lines, angle, rho)
             left &= np.abs(outward) > BESIDE
     return lines

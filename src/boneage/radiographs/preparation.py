@@ -207,9 +207,9 @@ class Preparation:
                 f"{radiograph.source}: the image is empty (all pixels are {normalised.black:g}): "
                 "export it anew."
             )
-        return self._finish(radiograph, normalised)
+        return self._finish(normalised)
 
-    def _finish(self, radiograph: Radiograph, normalised: NormaliseResult) -> PreparedImage:
+    def _finish(self, normalised: NormaliseResult) -> PreparedImage:
         """What follows normalising; the same as the pure functions one after the other."""
         height, width = normalised.image.shape
         info = CropInfo(Box(0, 0, width, height), False, "")
