@@ -82,6 +82,8 @@ def test_a_draw_can_be_replayed_and_stays_in_range(seed: int, count: int) -> Non
 
 def test_zero_switches_every_change_off() -> None:
     off = AugmentationSettings(**{f.name: 0 for f in dataclasses.fields(AugmentationSettings)})
+    assert off.is_off
+    assert not AugmentationSettings().is_off
     images = torch.rand(4, 1, 40, 40)
     draw = draw_augmentation(4, off, torch.Generator().manual_seed(1))
     torch.testing.assert_close(augment(images, draw), images, atol=1e-4, rtol=0)

@@ -55,6 +55,11 @@ class AugmentationSettings:
                     f"augmentation.{name} must be within 0 to {high:g}, not {value}."
                 )
 
+    @property
+    def is_off(self) -> bool:
+        """Whether every change is switched off."""
+        return not any(asdict(self).values())
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
         return asdict(self)
@@ -156,8 +161,8 @@ def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
         return values.to(device)[:, None, None, None]
 
     # The smallest normal step keeps the power's logarithm finite on a black background.
-    toned = moved.clamp(1e-6, 1).pow(column(draw.gamma))
-    return (toned * column(draw.contrast) + column(draw.brightness)).clamp(0, 1)
+    toned = moved.clamp_(1e-6, 1).pow_(column(draw.gamma))
+    return toned.mul_(column(draw.contrast)).add_(column(draw.brightness)).clamp_(0, 1)
 
 
 def _grid(theta: Tensor, size_px: int) -> Tensor:

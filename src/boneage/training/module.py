@@ -59,10 +59,12 @@ class BoneAgeModule(lightning.LightningModule):
         Raises:
             TrainingError: The loss is not finite.
         """
-        draw = draw_augmentation(
-            len(batch["sex"]), self.settings.augmentation, generator=self._generator
-        )
-        images = augment(batch["image"].float() / 255, draw)
+        images = batch["image"].float() / 255
+        if not self.settings.augmentation.is_off:
+            draw = draw_augmentation(
+                len(images), self.settings.augmentation, generator=self._generator
+            )
+            images = augment(images, draw)
         images = images.contiguous(memory_format=torch.channels_last)
         months = self.network(images, batch["sex"])
         loss = self._loss(months, batch["months"])
