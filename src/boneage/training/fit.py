@@ -120,7 +120,7 @@ def fit(
             )
         )
     if on_screen:
-        callbacks.append(RichProgressBar())
+        callbacks.append(RichProgressBar(leave=True))
     last = checkpoints / "last.ckpt"
     going_on = resume and last.exists()
     if going_on:

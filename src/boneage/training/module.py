@@ -92,7 +92,8 @@ class BoneAgeModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Report the validation MAE in months."""
-        self.log("validation_mae_months", self._validation_error / max(1, self._validation_count))
+        mae = self._validation_error / max(1, self._validation_count)
+        self.log("validation_mae_months", mae, prog_bar=True)
 
     def on_train_epoch_end(self) -> None:
         """Report loss and MAE of the epoch."""
