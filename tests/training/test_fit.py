@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from boneage.dataset.prepared import PreparedData
-from boneage.errors import TrainingError
+from boneage.errors import OutputError, TrainingError
 from boneage.network.build import build_network
 from boneage.network.settings import NetworkSettings
 from boneage.training.batches import make_loader
+from boneage.training.checkpoints import check_readable
 from boneage.training.fit import fit
 from boneage.training.module import BoneAgeModule
 from boneage.training.settings import TrainingSettings
@@ -95,6 +96,37 @@ def test_the_same_seed_takes_the_same_course_and_another_seed_another(tmp_path: 
         fit(settings, train, validation, tmp_path / name)
     assert course(tmp_path / "a") == course(tmp_path / "b")
     assert course(tmp_path / "a") != course(tmp_path / "c")
+
+
+def test_a_full_disk_stops_the_training_and_keeps_the_checkpoints_whole(tmp_path: Path) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=450k", "none", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("may not mount a small file system here")
+    settings = TrainingSettings().updated(**SETTINGS)
+    data = bright_squares(48, seed=1), bright_squares(16, seed=2)
+    try:
+        with pytest.raises(OutputError, match="the disk is full"):
+            fit(settings, *data, place)
+        left = {path.name for path in (place / "checkpoints").iterdir()}
+        for name in left:
+            check_readable(place / "checkpoints" / name)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    assert left <= {"best.ckpt", "last.ckpt"}
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    settings = TrainingSettings().updated(**{**SETTINGS, "epochs": 1})
+    data = bright_squares(48, seed=1), bright_squares(16, seed=2)
+    fit(settings, *data, tmp_path)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    with pytest.raises(TrainingError, match=r"last\.ckpt cannot be read.*--overwrite"):
+        fit(settings, *data, tmp_path, resume=True)
 
 
 def test_too_few_radiographs_are_an_error(tmp_path: Path) -> None:

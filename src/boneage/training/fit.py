@@ -23,6 +23,7 @@ from boneage.errors import TrainingError
 from boneage.files import output_errors
 from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.training.batches import make_loader
+from boneage.training.checkpoints import WholeCheckpoints, check_readable
 from boneage.training.hardware import choose_hardware, keep_freed_memory
 from boneage.training.history import History
 from boneage.training.module import BoneAgeModule
@@ -124,7 +125,7 @@ def fit(
     last = checkpoints / "last.ckpt"
     going_on = resume and last.exists()
     if going_on:
-        _check_readable(last)
+        check_readable(last)
     with output_errors(folder), _quiet_lightning():
         trainer = lightning.Trainer(
             accelerator=hardware.accelerator,
@@ -132,6 +133,7 @@ def fit(
             precision=hardware.precision,
             max_epochs=settings.epochs,
             callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
             logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
             gradient_clip_val=settings.gradient_clip or None,
             enable_progress_bar=on_screen,
@@ -160,17 +162,6 @@ def fit(
         epochs_run=len(rows),
         history=rows,
     )
-
-
-def _check_readable(checkpoint: Path) -> None:
-    """Raise unless the checkpoint can be resumed from."""
-    try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]
-    except Exception as error:  # torch raises whatever the damaged bytes lead to
-        raise TrainingError(
-            f"{checkpoint} cannot be read ({type(error).__name__}), so the run cannot go on. "
-            "Say --overwrite to start anew."
-        ) from error
 
 
 @contextmanager
