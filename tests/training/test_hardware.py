@@ -1,6 +1,8 @@
+import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,19 +17,22 @@ from boneage.training.hardware import keep_freed_memory
 def fetched():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
+size = 64 << 20
 if sys.argv[1] == "keep":
     keep_freed_memory()
-bytes(64 << 20)
+b"1" * size
 before = fetched()
 for _ in range(5):
-    bytes(64 << 20)
+    b"1" * size
 print(fetched() - before)
 """
 
 
 def pages_fetched(mode: str) -> int:
     command = [sys.executable, "-c", PAGES_FETCHED, mode]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
+    return int(done.stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
