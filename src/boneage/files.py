@@ -67,9 +67,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(
             prefix=f".{target.name[:60]}.", suffix=target.suffix, dir=target.parent
         )
-        os.close(handle)
         temporary = Path(name)
         try:
+            os.close(handle)
             yield temporary
             umask = os.umask(0)
             os.umask(umask)
