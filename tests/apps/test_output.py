@@ -120,6 +120,8 @@ def test_control_c(bundle: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("predict", tmp_path / "in", "--sex", "F", "--model", bundle, "--out", out),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings(),
+        # Background jobs of a shell, and so their children, may ignore it from the start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -355,6 +355,8 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
         [sys.executable, "-c", quick + script(folder, cache)],
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
+        # Background jobs of a shell, and so their children, may ignore it from the start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     notes = lambda: list(cache.glob("prepared/*.partial/done.jsonl"))  # noqa: E731
     wait_until(lambda: bool(notes()) and notes()[0].stat().st_size > 0)
