@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1024, help="images in an epoch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1, help="timed epochs, after one that is not")
-    parser.add_argument("--only", help="only contenders whose name contains this")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these contenders")
     parser.add_argument("--own", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--architecture", default="hypermodel", help=argparse.SUPPRESS)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
@@ -157,7 +157,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         files = make_images(arguments.data, arguments.count, Path(folder))
-        taking_part = [item for item in contenders(arguments) if (arguments.only or "") in item[0]]
+        taking_part = [
+            item
+            for item in contenders(arguments)
+            if arguments.only is None or item[0] in arguments.only
+        ]
         speeds: dict[str, list[float]] = {name: [] for name, _, _ in taking_part}
         facts: dict[str, Any] = {}
         for turn in range(arguments.rounds):
