@@ -6,17 +6,19 @@ same folder and moved into place, and whatever the system refuses becomes an
 """
 
 import contextlib
+import csv
 import errno
+import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from boneage.errors import OutputError
 
-__all__ = ["atomic_path", "make_folder", "output_errors", "write_json", "write_text"]
+__all__ = ["atomic_path", "make_folder", "output_errors", "write_csv", "write_json", "write_text"]
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full. Free some space or choose another place",
@@ -87,6 +89,22 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_csv(
+    path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Write a table as CSV with a header, all of it or nothing.
+
+    Raises:
+        OutputError: The system refused to write.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    # File names that are no valid text (they come as lone surrogates) must not stop a result.
+    write_text(path, text.getvalue().encode("utf-8", errors="replace").decode("utf-8"))
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

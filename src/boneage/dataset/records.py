@@ -1,7 +1,5 @@
 """What pairing yields: the records that can be used, and the discards with their reasons."""
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from boneage.errors import SettingsError
-from boneage.files import write_text
+from boneage.files import write_csv
 from boneage.radiographs.radiograph import Sex
 
 __all__ = [
@@ -118,9 +116,5 @@ def write_discarded(path: str | os.PathLike[str], discarded: Iterable[Discard]) 
     Raises:
         OutputError: The system refused to write.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "path", "reason", "detail"])
-    writer.writerows([item.id, item.path, item.reason.value, item.detail] for item in discarded)
-    # File names that are no valid text (they come as lone surrogates) must not stop the report.
-    write_text(path, text.getvalue().encode("utf-8", errors="replace").decode("utf-8"))
+    rows = ([item.id, item.path, item.reason.value, item.detail] for item in discarded)
+    write_csv(path, ("id", "path", "reason", "detail"), rows)

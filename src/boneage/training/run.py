@@ -1,9 +1,6 @@
 """One training run: from ``Data`` to a run folder with figures and a bundle."""
 
-import csv
-import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from boneage.dataset.prepared import PreparedData
 from boneage.dataset.records import write_discarded
 from boneage.errors import SettingsError
 from boneage.evaluation.metrics import Metrics, evaluate
-from boneage.files import write_json, write_text
+from boneage.files import write_csv, write_json
 from boneage.inference.bundle import Bundle
 from boneage.inference.card import Card, Interval
 from boneage.inference.session import Network
@@ -229,7 +226,7 @@ def predict_prepared(
 def write_predictions(path: Path, data: PreparedData, predicted: NDArray[Any]) -> None:
     """Write ``predictions.csv``: ``id,sex,true_months,predicted_months``."""
     rows = zip(data.ids, data.sexes, data.bone_ages_months, predicted, strict=True)
-    _write_table(
+    write_csv(
         path,
         ("id", "sex", "true_months", "predicted_months"),
         [(name, _sex_word(sex), f"{true:g}", f"{guess:.2f}") for name, sex, true, guess in rows],
@@ -243,12 +240,4 @@ def _write_population(path: Path, parts: dict[str, PreparedData]) -> None:
         for part, data in parts.items()
         for name, sex, age in zip(data.ids, data.sexes, data.bone_ages_months, strict=True)
     ]
-    _write_table(path, ("id", "sex", "bone_age_months", "part"), rows)
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_csv(path, ("id", "sex", "bone_age_months", "part"), rows)

@@ -37,11 +37,6 @@ class RunFolder:
     path: Path
     resumed: bool
 
-    @property
-    def finished(self) -> bool:
-        """Whether the run has come to its end: its figures are written last."""
-        return (self.path / METRICS_FILE).exists() and (self.path / "bundle").is_dir()
-
 
 def fingerprint(records: Iterable[Record]) -> str:
     """SHA-256 over ids and labels, whatever their order: the same data or not."""
