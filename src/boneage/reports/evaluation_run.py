@@ -1,7 +1,5 @@
 """Evaluating a bundle on labelled radiographs: predict them all, measure, draw."""
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from boneage.errors import (
     UnreadableError,
 )
 from boneage.evaluation.metrics import Metrics, evaluate
-from boneage.files import make_folder, write_json, write_text
+from boneage.files import make_folder, write_csv, write_json
 from boneage.inference.predictor import Prediction, Predictor, Query
 
 __all__ = ["Evaluated", "choose_part", "claim_folder", "evaluate_bundle"]
@@ -182,20 +180,17 @@ def evaluate_bundle(
     write_json(
         out / "config.json", {"boneage_version": __version__, "model": model, **(about or {})}
     )
-    write_text(out / "predictions.csv", _predictions_csv(predicted))
+    write_csv(
+        out / "predictions.csv",
+        ("id", "sex", "true_months", "predicted_months"),
+        (
+            (item.id, item.sex.value, f"{item.bone_age_months:g}", f"{answer.bone_age_months:.2f}")
+            for item, answer in predicted
+        ),
+    )
     write_json(out / "metrics.json", metrics.to_dict())
     plots, notes = _draw(out, plot_note)
     return Evaluated(metrics, tuple(left_out), plots, notes)
-
-
-def _predictions_csv(predicted: Iterable[tuple[Record, Prediction]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "sex", "true_months", "predicted_months"])
-    for record, answer in predicted:
-        months = f"{answer.bone_age_months:.2f}"
-        writer.writerow([record.id, record.sex.value, f"{record.bone_age_months:g}", months])
-    return text.getvalue()
 
 
 def _draw(out: Path, note: str | None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
