@@ -8,20 +8,19 @@ no care: they become one line on standard error and the exit code that belongs t
 many options stand in a module of their own and are registered here.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from boneage import __version__
+from boneage.apps.crossval_verb import crossval
 from boneage.apps.exits import Verbs
+from boneage.apps.predict_verb import predict
 from boneage.apps.training_verbs import demo, train
-from boneage.errors import NoInputError
 
 __all__ = ["app", "main"]
 
-_EXIT_SOME_NOT_OK = 1
 
 app = typer.Typer(
     cls=Verbs,
@@ -86,89 +85,9 @@ def _boneage(
     """
 
 
-@app.command(epilog="Example: boneage predict hand.png scans/ --labels sexes.csv --out ages.csv")
-def predict(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT",
-            help="Radiographs: files, folders (searched with their subfolders) and globs.",
-        ),
-    ],
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CSV",
-            help="Table that gives the sex by id, the file name without its suffix. Columns: id "
-            "and male (True/False) or sex (F/M).",
-        ),
-    ] = None,
-    sex: Annotated[
-        str | None,
-        typer.Option(
-            metavar="female|male",
-            help="Sex of every child. Goes before --labels; where the two disagree the row says "
-            "so. The sex is never assumed.",
-        ),
-    ] = None,
-    model: Annotated[Path | None, _MODEL] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv|FILE.json",
-            help="Where to write the rows. Without it they go to standard output: as a table on a "
-            "terminal, as CSV in a pipe.",
-        ),
-    ] = None,
-) -> None:
-    """Estimate the bone age on radiographs.
-
-    Gives one row for each input, failures included: path, id, status (ok, refused or failed), sex,
-    bone_age_months, lower_months, upper_months, message. Exit code: 0 if every input is ok, 1 if
-    some were refused or failed, 2 if the command line is wrong or there is no input.
-    """
-    from boneage.apps.screen import counted, note, show_rows, standard_output, with_progress
-    from boneage.dataset.labels import read_labels
-    from boneage.dataset.records import describe_discards
-    from boneage.inference.inputs import find_inputs
-    from boneage.inference.predictor import load
-    from boneage.inference.rows import check_table_path, csv_rows, open_table
-    from boneage.inference.run import predict_rows
-    from boneage.radiographs.radiograph import Sex
-
-    known = None if sex is None else Sex.parse(sex)
-    table = None if labels is None else read_labels(labels, need_bone_age=False)
-    if table is not None and table.discarded:
-        note(f"note: {labels}: {describe_discards(table.discarded)}")
-    if out is not None:
-        check_table_path(out, labels)
-    found = find_inputs(inputs)
-    for text in found.notes:
-        note(f"note: {text}")
-    if not found.files:
-        raise NoInputError("There is no radiograph among the inputs.")
-    predictor = load(model)
-    rows = predict_rows(predictor, found.files, sex=known, labels=table)
-    rows = with_progress(rows, len(found.files), "Predicting")
-    statuses: list[str] = []
-    if out is not None:
-        with open_table(out) as write:
-            for row in rows:
-                write(row)
-                statuses.append(row.status)
-        note(f"{counted(statuses)}. Written to {out}")
-    elif sys.stdout.isatty():
-        shown = list(rows)
-        statuses = [row.status for row in shown]
-        show_rows(shown)
-    else:
-        with standard_output() as stream:
-            write = csv_rows(stream)
-            for row in rows:
-                write(row)
-                statuses.append(row.status)
-    if set(statuses) != {"ok"}:
-        raise typer.Exit(_EXIT_SOME_NOT_OK)
+app.command(epilog="Example: boneage predict hand.png scans/ --labels sexes.csv --out ages.csv")(
+    predict
+)
 
 
 @app.command(epilog="Example: boneage prepare rsna/ --out look-at-these/ --size 256")
@@ -281,6 +200,9 @@ def evaluate(
 
 
 app.command(epilog="Example: boneage train rsna/ --out runs/first --split rsna/split.csv")(train)
+app.command(
+    epilog="Example: boneage crossval rsna/ --config recipes/shipped.json --out runs/folds"
+)(crossval)
 app.command(epilog="Example: boneage demo --out demo/")(demo)
 
 

@@ -46,8 +46,8 @@ def train(
         Path | None,
         typer.Option(
             metavar="JSON",
-            help="Settings to start from: the config.json of a run, or the settings in it. The "
-            "options below go before it.",
+            help="Settings to start from: a recipe, the config.json of a run, or the settings in "
+            "it. The options below go before it.",
         ),
     ] = None,
     preprocessing: Annotated[
@@ -61,9 +61,9 @@ def train(
     architecture: Annotated[
         str | None,
         typer.Option(
-            metavar="residual|hypermodel",
-            help="residual (default) is the stronger network, hypermodel the one that a "
-            "hyperparameter search goes over.",
+            metavar="residual|hypermodel|efficientnet",
+            help="residual (default); hypermodel, the one that a hyperparameter search goes over; "
+            "or efficientnet, EfficientNet-Lite0.",
         ),
     ] = None,
     size: Annotated[
@@ -94,6 +94,12 @@ def train(
         int | None,
         typer.Option(metavar="N", help="Residual: channels of the first stage, 8 to 512."),
     ] = None,
+    pretrained: Annotated[
+        bool | None,
+        typer.Option(
+            "--pretrained/--no-pretrained", help="EfficientNet: start from ImageNet weights [no]."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Passes over the training radiographs.")
     ] = None,
@@ -107,7 +113,8 @@ def train(
         float | None, typer.Option(metavar="X", help="Weight decay of AdamW, 0 to 10.")
     ] = None,
     loss: Annotated[
-        str | None, typer.Option(metavar="l1|smooth_l1|mse", help="Loss function [l1].")
+        str | None,
+        typer.Option(metavar="l1|smooth_l1|mse|distribution", help="Loss function [l1]."),
     ] = None,
     patience: Annotated[
         int | None,
@@ -166,10 +173,9 @@ def train(
 
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
     from boneage.dataset.data import Data
-    from boneage.radiographs.preparation import PreparationSettings
     from boneage.reports.run_plots import draw_run_plots
+    from boneage.training.recipe import read_recipe
     from boneage.training.run import train_run
-    from boneage.training.settings import read_settings
 
     given: dict[str, Any] = {
         "architecture": architecture,
@@ -179,6 +185,7 @@ def train(
         "dense_depth": dense_depth,
         "dropout": dropout,
         "width": width,
+        "pretrained": pretrained,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -191,10 +198,11 @@ def train(
         "precision": precision,
         "threads": threads,
     }
-    settings = read_settings(config).updated(
+    recipe = read_recipe(config)
+    settings = recipe.settings.updated(
         **{name: value for name, value in given.items() if value is not None}
     )
-    preparation = PreparationSettings(size_px=settings.size_px) if preprocessing else None
+    preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
     found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
     note(found.summary())
     run = train_run(

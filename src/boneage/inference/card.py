@@ -8,7 +8,6 @@ reading the older ones.
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 from boneage import __version__
 from boneage.errors import BundleError, SettingsError
+from boneage.inference.intervals import Interval
 
 __all__ = ["FORMAT_VERSION", "Card", "Interval"]
 
@@ -25,34 +25,6 @@ FORMAT_VERSION = 1
 
 _SEXES = ("female", "male")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A prediction interval of one width for everyone.
-
-    Attributes:
-        level: Share of children whose true bone age is to lie within the interval, above 0 and
-            below 1; 0.9 is usual.
-        half_width_months: The interval reaches from the prediction minus this to the prediction
-            plus this. In months, above 0.
-        method: How the width was found, in a few words.
-    """
-
-    level: float
-    half_width_months: float
-    method: str
-
-    def __post_init__(self) -> None:
-        _number(self.level, "interval.level")
-        _number(self.half_width_months, "interval.half_width_months")
-        _text(self.method, "interval.method")
-        if not 0 < self.level < 1:
-            raise SettingsError(f"interval.level must be between 0 and 1, not {self.level}.")
-        if self.half_width_months <= 0:
-            raise SettingsError(
-                f"interval.half_width_months must be above 0, not {self.half_width_months}."
-            )
 
 
 @dataclass(frozen=True)
@@ -151,7 +123,7 @@ class Card:
             "sexes": [str(sex) for sex in self.sexes],
             "trained_on": dict(self.trained_on),
             "figures": dict(self.figures),
-            "interval": None if interval is None else dataclasses.asdict(interval),
+            "interval": None if interval is None else interval.to_json(),
             "licence": self.licence,
             "terms": self.terms,
             "intended_use": self.intended_use,
@@ -221,7 +193,7 @@ def _flatten(layout: Mapping[str, Any]) -> dict[str, Any]:
     if values["interval"] is not None:
         interval = _json_object(values["interval"], "interval")
         _exact_fields(interval, {f.name for f in dataclasses.fields(Interval)}, "interval")
-        values["interval"] = Interval(**interval)
+        values["interval"] = Interval.from_json(dict(interval))
     sexes = values["sexes"]
     if not isinstance(sexes, list) or not all(isinstance(sex, str) for sex in sexes):
         raise SettingsError("sexes must be a list of words.")
@@ -246,11 +218,6 @@ def _refuse_constant(word: str) -> None:
 def _text(value: object, name: str, *, empty: bool = False) -> None:
     if not isinstance(value, str) or not (empty or value.strip()):
         raise SettingsError(f"{name} must be {'a' if empty else 'a non-empty'} text.")
-
-
-def _number(value: object, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SettingsError(f"{name} must be a finite number, not {value!r}.")
 
 
 def _whole(value: object, name: str, low: int, high: int) -> None:

@@ -48,20 +48,39 @@ class _Ready:
 class Predictor:
     """A loaded model. Safe to use from several threads."""
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        level: float | None = None,
+        intake: bool = True,
+    ) -> None:
         """Load the network of a bundle; :func:`load` is the shorter way.
 
         Args:
             bundle: The opened bundle.
             threads: Threads for the network and for preparing, 1 or more; None for every
                 available CPU.
+            level: Level of the intervals, such as 0.8; None for the one on the card.
+            intake: Refuse what is not one hand and turn hands upright before they are prepared;
+                otherwise every image is taken for an upright hand. Models that were trained with
+                preparation off take every image as it is in any case.
 
         Raises:
             BundleError: The model cannot be used by this release.
-            SettingsError: ``threads`` is below 1.
+            SettingsError: ``threads`` is below 1, or the model has no interval of that level.
         """
         self.card = bundle.card
-        self._preparation = ModelPreparation(bundle)
+        interval = bundle.card.interval
+        if level is not None:
+            if interval is None:
+                raise SettingsError(
+                    f"--level {level:g}: the model {self.card.name} has no interval."
+                )
+            interval.check_level(level)
+        self.level = interval.level if level is None and interval is not None else level
+        self._preparation = ModelPreparation(bundle, intake=intake)
         self._network = Network(bundle, threads=threads)
         self._threads = threads or available_cpus()
 
@@ -174,22 +193,29 @@ class Predictor:
             return [item for item in batch if isinstance(item, RadiographError)]
         images = np.stack([item.image for item in ready])[:, np.newaxis]
         sexes = np.array([item.sex is Sex.MALE for item in ready], dtype=np.float32)
-        months = iter(self._network(images, sexes).tolist())
+        months, expected = self._network(images, sexes)
+        errors = [None] * len(months) if expected is None else expected.tolist()
+        answers = iter(zip(months.tolist(), errors, strict=True))
         return [
-            self._prediction(item, next(months)) if isinstance(item, _Ready) else item
+            self._prediction(item, *next(answers)) if isinstance(item, _Ready) else item
             for item in batch
         ]
 
-    def _prediction(self, item: _Ready, months: float) -> Prediction | RadiographError:
-        if not math.isfinite(months):
+    def _prediction(
+        self, item: _Ready, months: float, expected_error: float | None
+    ) -> Prediction | RadiographError:
+        if not math.isfinite(months) or not math.isfinite(expected_error or 0):
             return UnsuitableError(f"{item.source}: the model gives no number for this radiograph.")
         months = max(months, 0.0)
         interval = self.card.interval
+        half = None
+        if interval is not None:
+            half = interval.half_width_months(expected_error, self.level)
         return Prediction(
             bone_age_months=months,
-            lower_months=None if interval is None else max(months - interval.half_width_months, 0),
-            upper_months=None if interval is None else months + interval.half_width_months,
-            level=None if interval is None else interval.level,
+            lower_months=None if half is None else max(months - half, 0),
+            upper_months=None if half is None else months + half,
+            level=self.level,
             sex=item.sex,
             warnings=item.warnings,
             source=item.source,
@@ -199,7 +225,11 @@ class Predictor:
 
 
 def load(
-    bundle: str | os.PathLike[str] | Bundle | None = None, *, threads: int | None = None
+    bundle: str | os.PathLike[str] | Bundle | None = None,
+    *,
+    threads: int | None = None,
+    level: float | None = None,
+    intake: bool = True,
 ) -> Predictor:
     """Load a model.
 
@@ -207,6 +237,8 @@ def load(
         bundle: Folder or zip of the model; None for the one in the environment variable
             ``BONEAGE_MODEL``, else for the one that comes with boneage.
         threads: Threads that predicting may use, 1 or more; None for every available CPU.
+        level: Level of the intervals, such as 0.8; None for the one on the card.
+        intake: Refuse what is not one hand and turn hands upright first.
 
     Returns:
         The model, ready to predict.
@@ -214,11 +246,11 @@ def load(
     Raises:
         BundleError: There is no such model, it is damaged, or it is of a release that this one
             cannot read.
-        SettingsError: ``threads`` is below 1.
+        SettingsError: ``threads`` is below 1, or the model has no interval of that level.
     """
     if not isinstance(bundle, Bundle):
         bundle = Bundle.open(default_model() if bundle is None else bundle)
-    return Predictor(bundle, threads=threads)
+    return Predictor(bundle, threads=threads, level=level, intake=intake)
 
 
 def predict(

@@ -14,6 +14,7 @@ __all__ = ["Network", "available_cpus"]
 
 _INPUTS = {"image": 4, "sex": 1}
 _OUTPUT = "bone_age_months"
+_EXPECTED_ERROR = "expected_error_months"
 _QUIET = 3  # ONNX Runtime's level of errors; warnings about nodes and devices help no user
 
 
@@ -25,7 +26,11 @@ def available_cpus() -> int:
 
 
 class Network:
-    """A loaded graph. Safe to call from several threads."""
+    """A loaded graph. Safe to call from several threads.
+
+    Attributes:
+        expects_error: Whether it also says how large an error it expects.
+    """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         """Load the graph of a bundle and check that it has the agreed inputs and outputs.
@@ -54,10 +59,13 @@ class Network:
         except Exception as error:  # its exceptions have no common base but Exception
             raise BundleError(f"{self._where} cannot be loaded: {_first_line(error)}") from error
         self._check_signature(bundle.card.size_px)
+        self.expects_error = _EXPECTED_ERROR in {
+            value.name for value in self._session.get_outputs()
+        }
 
     def __call__(
         self, images: NDArray[np.float32], sexes: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Estimate bone ages.
 
         Args:
@@ -65,22 +73,26 @@ class Network:
             sexes: Shape (N,), float32, 1 for male and 0 for female.
 
         Returns:
-            Bone ages in months, shape (N,), float32, as the graph gives them.
+            Bone ages in months as the graph gives them, shape (N,), float32; and the absolute
+            errors that it expects of them in months, shape (N,), float32, or None if it expects
+            none.
 
         Raises:
             BundleError: The graph fails, or gives another shape.
         """
+        names = [_OUTPUT, _EXPECTED_ERROR] if self.expects_error else [_OUTPUT]
         try:
-            values: Any = self._session.run([_OUTPUT], {"image": images, "sex": sexes})[0]
+            values: Any = self._session.run(names, {"image": images, "sex": sexes})
         except Exception as error:  # see above
             raise BundleError(f"{self._where} fails when it runs: {_first_line(error)}") from error
-        months = np.asarray(values, dtype=np.float32)
-        if months.shape != (len(images),):
-            raise BundleError(
-                f"{self._where} gives {_OUTPUT} of shape {months.shape} for {len(images)} images; "
-                "it must give one number for each."
-            )
-        return months
+        arrays = [np.asarray(value, dtype=np.float32) for value in values]
+        for name, array in zip(names, arrays, strict=True):
+            if array.shape != (len(images),):
+                raise BundleError(
+                    f"{self._where} gives {name} of shape {array.shape} for {len(images)} images; "
+                    "it must give one number for each."
+                )
+        return arrays[0], arrays[1] if self.expects_error else None
 
     def _check_signature(self, size_px: int) -> None:
         inputs = {value.name: value for value in self._session.get_inputs()}

@@ -1,33 +1,57 @@
 """From settings to a network that answers in months."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from boneage.errors import SettingsError
+from boneage.network.efficientnet import AGE_BINS_MONTHS, EfficientNetLite
 from boneage.network.hypermodel import Hypermodel
 from boneage.network.residual import ResidualNetwork
 from boneage.network.settings import LARGEST_SIZE_PX, SMALLEST_SIZE_PX, NetworkSettings
 
-__all__ = ["BoneAgeNetwork", "build_network"]
+__all__ = ["Answer", "BoneAgeNetwork", "build_network"]
+
+
+# exp() stays finite on any input; trained networks stay far from either end.
+_LOG_SPREAD = (-6.0, 2.0)
+
+
+class Answer(NamedTuple):
+    """What a network says of N radiographs.
+
+    Attributes:
+        months: Bone age in months, float32, shape (N,).
+        expected_error_months: The absolute error that is expected, in months, shape (N,), or None.
+        logits: A logit for each of ``AGE_BINS_MONTHS``, shape (N, ages), or None.
+    """
+
+    months: Tensor
+    expected_error_months: Tensor | None
+    logits: Tensor | None
 
 
 class BoneAgeNetwork(nn.Module):
     """A network body and the label scale, so that the outside only ever sees months.
 
     Args:
-        body: Maps (image, sex) to a standardised bone age.
+        body: Maps (image, sex) to a standardised bone age, shape (N,); or, as
+            :class:`~boneage.network.efficientnet.EfficientNetLite`, to a distribution over ages.
         mean_months: Mean bone age of the training set, in months.
         sd_months: Its standard deviation, in months, above 0.
     """
 
     mean_months: Tensor
     sd_months: Tensor
+    ages_months: Tensor
 
     def __init__(self, body: nn.Module, *, mean_months: float, sd_months: float) -> None:
         super().__init__()
         self.body = body
         self.register_buffer("mean_months", torch.tensor(float(mean_months)))
         self.register_buffer("sd_months", torch.tensor(float(sd_months)))
+        self.register_buffer("ages_months", torch.tensor(AGE_BINS_MONTHS), persistent=False)
 
     def forward(self, image: Tensor, sex: Tensor) -> Tensor:
         """Bone age in months.
@@ -39,7 +63,22 @@ class BoneAgeNetwork(nn.Module):
         Returns:
             Bone age in months, float32, shape (N,).
         """
-        return self.body(image, sex).float() * self.sd_months + self.mean_months  # type: ignore[no-any-return]
+        return self.answer(image, sex).months
+
+    def answer(self, image: Tensor, sex: Tensor) -> Answer:
+        """Bone age and all else that the body says of it; the arguments are those of the call."""
+        raw = self.body(image, sex).float()
+        if raw.ndim == 1:
+            return Answer(raw * self.sd_months + self.mean_months, None, None)
+        logits = raw[:, :-1]
+        months = (logits.softmax(dim=1) * self.ages_months).sum(dim=1)
+        spread = torch.exp(raw[:, -1].clamp(*_LOG_SPREAD)) * self.sd_months
+        return Answer(months, spread, logits)
+
+    @property
+    def expects_error(self) -> bool:
+        """Whether the body answers with an expected error, too."""
+        return isinstance(self.body, EfficientNetLite)
 
 
 def build_network(
@@ -75,6 +114,13 @@ def build_network(
             conv_filters=settings.conv_filters,
             dense_units=settings.dense_units,
             dense_depth=settings.dense_depth,
+            dropout=settings.dropout,
+        )
+    elif settings.architecture == "efficientnet":
+        body = EfficientNetLite(
+            stages=settings.stages,
+            hidden=settings.hidden,
+            embedding=settings.embedding,
             dropout=settings.dropout,
         )
     else:

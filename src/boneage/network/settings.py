@@ -7,7 +7,7 @@ from boneage.errors import SettingsError
 
 __all__ = ["ARCHITECTURES", "NetworkSettings"]
 
-ARCHITECTURES = ("residual", "hypermodel")
+ARCHITECTURES = ("residual", "hypermodel", "efficientnet")
 SMALLEST_SIZE_PX = 32
 LARGEST_SIZE_PX = 2048
 
@@ -17,8 +17,9 @@ class NetworkSettings:
     """Shape of the network.
 
     Attributes:
-        architecture: ``residual`` (default, the stronger one) or ``hypermodel`` (the convolutional
-            network with the four hyperparameters that a search goes over).
+        architecture: ``residual`` (default), ``hypermodel`` (the convolutional network with the
+            four hyperparameters that a search goes over) or ``efficientnet`` (EfficientNet-Lite0,
+            which can start from ImageNet weights).
         conv_layers: Hypermodel: number of convolutional layers, 1 to 8 (searched: 3, 4, 5).
         conv_filters: Hypermodel: filters of the first layer, 1 to 512, doubled by each further
             layer (searched: 8, 16, 32).
@@ -28,7 +29,9 @@ class NetworkSettings:
             0.3).
         width: Residual: channels of the first stage, 8 to 512; each further stage doubles them.
         blocks: Residual: blocks in each stage, 1 to 6 stages.
-        embedding: Residual: size of the vector that stands for the sex, 1 to 512.
+        embedding: Residual and EfficientNet: size of the vector that stands for the sex, 1 to 512.
+        stages: EfficientNet: stages of the trunk that are kept, 3 to 7 (all).
+        hidden: EfficientNet: channels of the head at every place, 8 to 4096.
     """
 
     architecture: str = "residual"
@@ -40,6 +43,8 @@ class NetworkSettings:
     width: int = 24
     blocks: tuple[int, ...] = (0, 2, 2, 2)
     embedding: int = 32
+    stages: int = 5
+    hidden: int = 512
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -54,6 +59,8 @@ class NetworkSettings:
             ("--dense-depth", self.dense_depth, 1, 8),
             ("--width", self.width, 8, 512),
             ("--embedding", self.embedding, 1, 512),
+            ("--stages", self.stages, 3, 7),
+            ("--hidden", self.hidden, 8, 4096),
         ):
             if not low <= value <= high:
                 raise SettingsError(f"{flag} must be within {low} to {high}, not {value}.")

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from boneage.errors import SettingsError
 
-__all__ = ["MAX_SIZE_PX", "MIN_SIZE_PX", "PadResult", "pad_to_square", "require_unit", "resize"]
+__all__ = [
+    "MAX_SIZE_PX",
+    "MIN_SIZE_PX",
+    "PadResult",
+    "pad_to_square",
+    "reduce_to",
+    "require_unit",
+    "resize",
+]
 
 MIN_SIZE_PX = 16
 MAX_SIZE_PX = 4096
@@ -73,6 +81,25 @@ def pad_to_square(image: NDArray[np.float32]) -> PadResult:
     square = np.zeros((side, side), np.float32)
     square[top : top + height, left : left + width] = image
     return PadResult(square, left, top)
+
+
+def reduce_to(pixels: NDArray[Any], short_side_px: int) -> NDArray[Any]:
+    """Reduce a picture whose short side is longer than wanted, by area means; others stay.
+
+    Args:
+        pixels: Grey values, shape (height, width), uint8, uint16 or float32. Not changed.
+        short_side_px: Wanted short side in pixels; 0 leaves every picture as it is.
+
+    Returns:
+        The reduced picture of the same type, the aspect kept to the nearest pixel; or ``pixels``.
+    """
+    height, width = pixels.shape
+    short = min(height, width)
+    if not 0 < short_side_px < short:
+        return pixels
+    factor = short_side_px / short
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), pixels.dtype)
 
 
 def resample(image: NDArray[np.float32], size_px: int) -> NDArray[np.float32]:

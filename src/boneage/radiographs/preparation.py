@@ -1,6 +1,7 @@
 """From a radiograph to the picture that the network takes, with everything that was done to it."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,13 @@ from numpy.typing import NDArray
 
 from boneage.errors import SettingsError, UnsuitableError
 from boneage.radiographs.crop import MARGIN, Box, check_margin, find_hand
-from boneage.radiographs.geometry import check_size, pad_to_square, resize, square_padding
+from boneage.radiographs.geometry import (
+    check_size,
+    pad_to_square,
+    reduce_to,
+    resize,
+    square_padding,
+)
 from boneage.radiographs.intensity import (
     NormaliseResult,
     normalise,
@@ -45,6 +52,10 @@ class PreparationSettings:
         size_px: Side of the prepared square in pixels, 16 to 4096.
         crop: Cut the hand out; otherwise the whole radiograph is used.
         margin: Space kept around the hand, as a share of its longer side, 0 to 0.5.
+        reduce_to: Short side that larger radiographs are first reduced to by area means, as a
+            share of ``size_px``, 0 (off) to 8. A network that has learned from coarse images is
+            given coarse images: with ``size_px`` 112 and 0.893, whatever is wider than 100 px is
+            reduced to 100 px.
         stretch: Let the hand rather than the marker letter set the grey scale: within the crop,
             its background becomes 0 and its brightest bone 1 (see ``stretch`` in ``intensity``).
     """
@@ -53,6 +64,7 @@ class PreparationSettings:
     crop: bool = True
     margin: float = MARGIN
     stretch: bool = True
+    reduce_to: float = 0.0
 
     def __post_init__(self) -> None:
         check_size(self.size_px)
@@ -63,6 +75,20 @@ class PreparationSettings:
         if not number:
             raise SettingsError(f"--margin must be a number within 0 to 0.5, not {self.margin!r}.")
         check_margin(self.margin)
+        share = self.reduce_to
+        number = isinstance(share, (int, float)) and not isinstance(share, bool)
+        if not number or not (
+            share == 0 or MIN_SIDE_PX <= share * self.size_px <= 8 * self.size_px
+        ):
+            raise SettingsError(
+                f"reduce_to must be 0 or a share of the size, up to 8, that leaves {MIN_SIDE_PX} "
+                f"px or more; not {share!r}."
+            )
+
+    @property
+    def short_side_px(self) -> int:
+        """Short side that larger radiographs are first reduced to, in pixels; 0 for none."""
+        return round(self.reduce_to * self.size_px)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
@@ -127,25 +153,28 @@ class PreparedGeometry:
         left_px: Column of the radiograph where the prepared image's left edge lies; negative
             where it was padded.
         top_px: Row of the radiograph where the prepared image's top edge lies.
-        scale: Pixels of the radiograph in one prepared pixel.
+        scale: Columns of the radiograph in one prepared pixel.
+        stretch_down: Rows of the radiograph in one prepared pixel, divided by ``scale``: not quite
+            1 where the radiograph was reduced to whole pixels first.
     """
 
-    left_px: int
-    top_px: int
+    left_px: float
+    top_px: float
     scale: float
+    stretch_down: float = 1.0
 
     def to_original(self, x: float, y: float) -> tuple[float, float]:
         """Position in the radiograph of a position in the prepared image."""
         return (
             (x + 0.5) * self.scale - 0.5 + self.left_px,
-            (y + 0.5) * self.scale - 0.5 + self.top_px,
+            (y + 0.5) * self.scale * self.stretch_down - 0.5 + self.top_px,
         )
 
     def to_prepared(self, x: float, y: float) -> tuple[float, float]:
         """Position in the prepared image of a position in the radiograph."""
         return (
             (x - self.left_px + 0.5) / self.scale - 0.5,
-            (y - self.top_px + 0.5) / self.scale - 0.5,
+            (y - self.top_px + 0.5) / (self.scale * self.stretch_down) - 0.5,
         )
 
 
@@ -169,7 +198,7 @@ class PreparedImage:
 
 
 class Preparation:
-    """Prepares radiographs: normalise, crop, stretch, pad to a square, resize.
+    """Prepares radiographs: reduce, normalise, crop, stretch, pad to a square, resize.
 
     It holds no state but its settings, so that one can serve many threads or be pickled.
 
@@ -198,8 +227,9 @@ class Preparation:
                 f"{radiograph.source}: {radiograph.width_px} x {radiograph.height_px} pixels are "
                 f"too few to see bones; at least {MIN_SIDE_PX} each way are needed."
             )
+        pixels = reduce_to(radiograph.pixels, self.settings.short_side_px)
         try:
-            normalised = normalise(radiograph.pixels)
+            normalised = normalise(pixels)
         except UnsuitableError as error:
             raise UnsuitableError(f"{radiograph.source}: {error}") from error
         if normalised.black == normalised.white:
@@ -207,7 +237,10 @@ class Preparation:
                 f"{radiograph.source}: the image is empty (all pixels are {normalised.black:g}): "
                 "export it anew."
             )
-        return self._finish(normalised)
+        prepared = self._finish(normalised)
+        if pixels.shape == radiograph.pixels.shape:
+            return prepared
+        return _in_pixels_of(radiograph, pixels.shape, prepared)
 
     def _finish(self, normalised: NormaliseResult) -> PreparedImage:
         """What follows normalising; the same as the pure functions one after the other."""
@@ -242,3 +275,24 @@ class Preparation:
             geometry,
             tuple(warnings),
         )
+
+
+def _in_pixels_of(
+    radiograph: Radiograph, reduced: tuple[int, ...], prepared: PreparedImage
+) -> PreparedImage:
+    """Say where things lie in the radiograph rather than in its reduced copy."""
+    down, across = radiograph.height_px / reduced[0], radiograph.width_px / reduced[1]
+    box, geometry = prepared.crop.box, prepared.geometry
+    left, top = math.floor(box.left_px * across), math.floor(box.top_px * down)
+    right = min(radiograph.width_px, math.ceil((box.left_px + box.width_px) * across))
+    bottom = min(radiograph.height_px, math.ceil((box.top_px + box.height_px) * down))
+    return dataclasses.replace(
+        prepared,
+        crop=dataclasses.replace(prepared.crop, box=Box(left, top, right - left, bottom - top)),
+        geometry=PreparedGeometry(
+            geometry.left_px * across,
+            geometry.top_px * down,
+            geometry.scale * across,
+            down / across,
+        ),
+    )

@@ -29,6 +29,9 @@ class AugmentationSettings:
         gamma: Largest change of the exponent, as a power of two, 0 to 3 (0.5: 0.71 to 1.41).
         contrast: Largest change of contrast about black, as a share, 0 to 0.9. Black stays black.
         brightness: Largest change of brightness, in units of the full range, 0 to 0.5.
+        blur: Largest standard deviation of a Gaussian blur as a share of the side, 0 to 0.02. A
+            radiograph that was reduced without antialiasing is sharper than one with it, and a
+            network is to read both.
     """
 
     flip: float = 0.5
@@ -38,6 +41,7 @@ class AugmentationSettings:
     gamma: float = 0.4
     contrast: float = 0.2
     brightness: float = 0.05
+    blur: float = 0.0
 
     def __post_init__(self) -> None:
         for name, high in (
@@ -48,6 +52,7 @@ class AugmentationSettings:
             ("gamma", 3.0),
             ("contrast", 0.9),
             ("brightness", 0.5),
+            ("blur", 0.02),
         ):
             value = getattr(self, name)
             if not 0 <= value <= high:
@@ -90,6 +95,7 @@ class AugmentationDraw:
         gamma: Exponent of the grey values.
         contrast: Factor of the grey values.
         brightness: What is added to the grey values.
+        blur: Standard deviation of the blur as a share of the side, or None for no blur at all.
     """
 
     flip: Tensor
@@ -100,6 +106,7 @@ class AugmentationDraw:
     gamma: Tensor
     contrast: Tensor
     brightness: Tensor
+    blur: Tensor | None = None
 
 
 def draw_augmentation(
@@ -128,6 +135,7 @@ def draw_augmentation(
         gamma=torch.exp2(uniform(settings.gamma)),
         contrast=1 + uniform(settings.contrast),
         brightness=uniform(settings.brightness),
+        blur=torch.rand(count, generator=generator) * settings.blur if settings.blur else None,
     )
 
 
@@ -156,6 +164,8 @@ def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
     )
     grid = _grid(torch.stack(rows, dim=1).to(device), images.shape[-1])
     moved = functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
+    if draw.blur is not None:
+        moved = _blurred(moved, draw.blur.to(device) * images.shape[-1])
 
     def column(values: Tensor) -> Tensor:
         return values.to(device)[:, None, None, None]
@@ -163,6 +173,20 @@ def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
     # The smallest normal step keeps the power's logarithm finite on a black background.
     toned = moved.clamp_(1e-6, 1).pow_(column(draw.gamma))
     return toned.mul_(column(draw.contrast)).add_(column(draw.brightness)).clamp_(0, 1)
+
+
+def _blurred(images: Tensor, sigma_px: Tensor) -> Tensor:
+    """Each image under its own Gaussian of 5 x 5 pixels; shapes (N, 1, S, S) and (N,)."""
+    count = len(images)
+    offsets = torch.arange(-2.0, 3.0, device=images.device)
+    weights = torch.exp(-0.5 * (offsets / sigma_px.clamp(min=1e-3)[:, None]) ** 2)
+    weights = (weights / weights.sum(dim=1, keepdim=True))[:, None]
+    # Images as channels: a grouped convolution gives each its own kernel.
+    rows = functional.conv2d(
+        images.transpose(0, 1), weights[:, :, None, :], padding=(0, 2), groups=count
+    )
+    columns = functional.conv2d(rows, weights[:, :, :, None], padding=(2, 0), groups=count)
+    return columns.transpose(0, 1).contiguous()
 
 
 def _grid(theta: Tensor, size_px: int) -> Tensor:

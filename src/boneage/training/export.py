@@ -11,22 +11,25 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 
 from boneage.errors import TrainingError
 from boneage.inference.bundle import write_bundle
 from boneage.inference.card import Card
 from boneage.network.build import BoneAgeNetwork
+from boneage.network.ensemble import Ensemble
 
-__all__ = ["AGREEMENT_MONTHS", "export_bundle", "predict_with_torch", "to_onnx"]
+__all__ = ["AGREEMENT_MONTHS", "export_bundle", "predict_with_torch", "store_as_float16", "to_onnx"]
 
 AGREEMENT_MONTHS = 0.05
 """How far ONNX Runtime and PyTorch may differ on any radiograph, in months."""
 
 _OPSET = 20
+_SMALLEST_AS_FLOAT16 = 256
 
 
-def to_onnx(network: BoneAgeNetwork, size_px: int) -> bytes:
+def to_onnx(network: BoneAgeNetwork | Ensemble, size_px: int) -> bytes:
     """The network as an ONNX graph with its weights inside.
 
     Args:
@@ -35,18 +38,22 @@ def to_onnx(network: BoneAgeNetwork, size_px: int) -> bytes:
 
     Returns:
         The graph: inputs ``image`` float32 (N, 1, S, S) and ``sex`` float32 (N,), output
-        ``bone_age_months`` float32 (N,); N is free.
+        ``bone_age_months`` float32 (N,); N is free. Where the network expects an error, that is
+        the output ``expected_error_months`` float32 (N,).
     """
+    if isinstance(network, BoneAgeNetwork):
+        network = Ensemble([network], mirror=False)
     network = network.float().eval()
     # Two examples: the exporter takes a dimension of one for a constant.
     example = (torch.zeros(2, 1, size_px, size_px), torch.zeros(2))
     batch = torch.export.Dim("batch", min=1, max=65_536)
+    outputs = ["bone_age_months", "expected_error_months"]
     with _quiet_exporter():
         program = torch.onnx.export(
             network,
             example,
             input_names=["image", "sex"],
-            output_names=["bone_age_months"],
+            output_names=outputs if network.expects_error else outputs[:1],
             dynamic_shapes={"image": {0: batch}, "sex": {0: batch}},
             opset_version=_OPSET,
             dynamo=True,
@@ -59,9 +66,43 @@ def to_onnx(network: BoneAgeNetwork, size_px: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def store_as_float16(graph: bytes) -> bytes:
+    """Keep the large weights of a graph as float16: half the size, still computed in float32.
+
+    ONNX Runtime turns them back once, when it loads the graph, so nothing is slower.
+
+    Args:
+        graph: What :func:`to_onnx` gave.
+
+    Returns:
+        The graph with a cast behind every weight of at least 256 numbers.
+
+    Raises:
+        TrainingError: A weight is beyond what float16 can hold.
+    """
+    model = onnx.load_model_from_string(graph)
+    casts = []
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < _SMALLEST_AS_FLOAT16:
+            continue
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            raise TrainingError(f"The weight {weight.name} is too large for float16.")
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.float16"))
+        casts.append(
+            helper.make_node("Cast", [f"{name}.float16"], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *nodes])
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
 def export_bundle(
     folder: Path,
-    network: BoneAgeNetwork,
+    network: BoneAgeNetwork | Ensemble,
     graph: bytes,
     card: Card,
 ) -> Path:

@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning.callbacks import (
     Callback,
     EarlyStopping,
+    EMAWeightAveraging,
     ModelCheckpoint,
     RichProgressBar,
 )
@@ -22,6 +23,8 @@ from boneage.dataset.prepared import PreparedData
 from boneage.errors import TrainingError
 from boneage.files import output_errors
 from boneage.network.build import BoneAgeNetwork, build_network
+from boneage.network.efficientnet import EfficientNetLite
+from boneage.network.pretrained import load_imagenet
 from boneage.training.batches import make_loader
 from boneage.training.checkpoints import WholeCheckpoints, check_readable
 from boneage.training.hardware import choose_hardware, keep_freed_memory
@@ -40,8 +43,9 @@ class Fit:
     """What a training gave.
 
     Attributes:
-        network: The network of the best epoch, in evaluation mode, on the CPU.
-        best_epoch: Its number, from 1.
+        network: The network of the epoch that is kept, in evaluation mode, on the CPU.
+        best_epoch: The number of that epoch, from 1: the best one, or with ``keep="last"`` the
+            last.
         best_mae_months: Its validation MAE in months.
         last_mae_months: Validation MAE of the last epoch in months.
         epochs_run: Epochs that were run.
@@ -97,6 +101,8 @@ def fit(
         mean_months=float(labels.mean()),
         sd_months=max(1.0, float(labels.std())),
     )
+    if settings.pretrained and isinstance(network.body, EfficientNetLite):
+        load_imagenet(network.body)
     module = BoneAgeModule(network, settings)
     checkpoints = folder / CHECKPOINT_FOLDER
     keeper = ModelCheckpoint(
@@ -111,7 +117,9 @@ def fit(
     on_screen = sys.stderr.isatty()
     history = History(folder / "metrics.csv", echo=not on_screen)
     callbacks: list[Callback] = [history, keeper]
-    if settings.patience:
+    if settings.ema:
+        callbacks.append(EMAWeightAveraging(decay=settings.ema))
+    if settings.patience and settings.keep == "best":
         callbacks.append(
             EarlyStopping(
                 _MONITOR,
@@ -150,10 +158,12 @@ def fit(
         )
         if trainer.interrupted:
             raise KeyboardInterrupt
-        best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
-    module.load_state_dict(best["state_dict"])
+        kept = torch.load(
+            checkpoints / f"{settings.keep}.ckpt", map_location="cpu", weights_only=True
+        )
+    module.load_state_dict(kept["state_dict"])
     rows = history.rows
-    chosen = min(rows, key=lambda row: row[_MONITOR])
+    chosen = min(rows, key=lambda row: row[_MONITOR]) if settings.keep == "best" else rows[-1]
     return Fit(
         network=module.network.cpu().eval(),
         best_epoch=int(chosen["epoch"]),

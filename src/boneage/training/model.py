@@ -144,7 +144,7 @@ class Model:
                 f"Data(..., preparation={settings})."
             )
         prepared = data.prepare()
-        predicted = predict_prepared(bundle, prepared)
+        predicted, _ = predict_prepared(bundle, prepared)
         sexes = [Sex.MALE if value else Sex.FEMALE for value in prepared.sexes]
         return evaluate(prepared.bone_ages_months, predicted, sexes)
 

@@ -9,14 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from boneage.errors import TrainingError
-from boneage.network.build import BoneAgeNetwork
+from boneage.network.build import Answer, BoneAgeNetwork
 from boneage.training.augmentation import augment, draw_augmentation
 from boneage.training.batches import Batch, epoch_seed
 from boneage.training.settings import TrainingSettings
 
-__all__ = ["BoneAgeModule", "weight_groups"]
+__all__ = ["LABEL_SD_MONTHS", "BoneAgeModule", "distribution_loss", "spread_loss", "weight_groups"]
 
 _AUGMENTATION, _DROPOUT = 1, 2
+LABEL_SD_MONTHS = 8.0
+"""Standard deviation of the distribution that stands for a label, in months."""
+
+_SHAPE_WEIGHT = 0.2
+# Enough for the expected error to be learned, little enough to leave the answer in charge.
+_SPREAD_WEIGHT = 0.1
 
 
 def weight_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -27,6 +33,43 @@ def weight_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any
         {"params": decayed, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
+
+
+def spread_loss(spread: Tensor, months: Tensor, labels: Tensor) -> Tensor:
+    """How badly the expected errors fit the errors made: minus a Laplace log likelihood.
+
+    The errors count as given, so that the expected error learns from the answer and the answer
+    never trades accuracy for a likelier error.
+
+    Args:
+        spread: Expected absolute errors in months, shape (N,), above 0.
+        months: Answers in months, shape (N,).
+        labels: Bone ages in months, shape (N,).
+
+    Returns:
+        The mean over the batch.
+    """
+    errors = (months - labels).abs().detach()
+    return (spread.log() + errors / spread).mean()
+
+
+def distribution_loss(logits: Tensor, labels: Tensor, ages_months: Tensor) -> Tensor:
+    """Cross-entropy against a normal distribution about each label (label distribution learning).
+
+    A label is one reading to the nearest of an atlas's plates, so neighbouring ages are nearly as
+    right as the one that was written down. After Gao et al. 2017, doi:10.1109/TIP.2017.2689998.
+
+    Args:
+        logits: Shape (N, ages).
+        labels: Bone ages in months, shape (N,).
+        ages_months: The ages, shape (ages,).
+
+    Returns:
+        The mean over the batch.
+    """
+    away = (ages_months - labels[:, None]) / LABEL_SD_MONTHS
+    wanted = torch.softmax(-0.5 * away.square(), dim=1)
+    return -(wanted * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
 class BoneAgeModule(lightning.LightningModule):
@@ -66,8 +109,13 @@ class BoneAgeModule(lightning.LightningModule):
             )
             images = augment(images, draw)
         images = images.contiguous(memory_format=torch.channels_last)
-        months = self.network(images, batch["sex"])
-        loss = self._loss(months, batch["months"])
+        answer = self.network.answer(images, batch["sex"])
+        months = answer.months
+        loss = self._loss(answer, batch["months"])
+        if answer.expected_error_months is not None:
+            loss = loss + _SPREAD_WEIGHT * spread_loss(
+                answer.expected_error_months, months, batch["months"]
+            )
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -121,14 +169,17 @@ class BoneAgeModule(lightning.LightningModule):
         if gradient_clip_val:
             nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
 
-    def _loss(self, months: Tensor, labels: Tensor) -> Tensor:
+    def _loss(self, answer: Answer, labels: Tensor) -> Tensor:
         scale = self.network.sd_months
-        predicted, wanted = months / scale, labels / scale
-        if self.settings.loss == "l1":
-            return functional.l1_loss(predicted, wanted)
+        predicted, wanted = answer.months / scale, labels / scale
+        if self.settings.loss == "distribution" and answer.logits is not None:
+            shape = distribution_loss(answer.logits, labels, self.network.ages_months)
+            return functional.l1_loss(predicted, wanted) + _SHAPE_WEIGHT * shape
         if self.settings.loss == "smooth_l1":
             return functional.smooth_l1_loss(predicted, wanted, beta=0.25)
-        return functional.mse_loss(predicted, wanted)
+        if self.settings.loss == "mse":
+            return functional.mse_loss(predicted, wanted)
+        return functional.l1_loss(predicted, wanted)
 
     def configure_optimizers(self) -> Any:
         """AdamW; a linear warm-up, then half a cosine to zero, step by step."""

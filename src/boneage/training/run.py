@@ -1,6 +1,6 @@
 """One training run: from ``Data`` to a run folder with figures and a bundle."""
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from boneage.dataset.data import Data
 from boneage.dataset.prepared import PreparedData
 from boneage.dataset.records import write_discarded
 from boneage.errors import SettingsError
+from boneage.evaluation.conformal import conformal_widths
 from boneage.evaluation.metrics import Metrics, evaluate
 from boneage.files import write_csv, write_json
 from boneage.inference.bundle import Bundle
-from boneage.inference.card import Card, Interval
+from boneage.inference.card import Card
+from boneage.inference.intervals import Interval
 from boneage.inference.session import Network
 from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.export import export_bundle, to_onnx
@@ -24,10 +26,18 @@ from boneage.training.fit import Fit, fit
 from boneage.training.run_folder import METRICS_FILE, fingerprint, open_run
 from boneage.training.settings import TrainingSettings
 
-__all__ = ["INTERVAL_LEVEL", "TrainedRun", "predict_prepared", "train_run"]
+__all__ = [
+    "INTERVAL_LEVEL",
+    "TrainedRun",
+    "check_size",
+    "interval_from",
+    "predict_prepared",
+    "sex_word",
+    "train_run",
+    "write_predictions",
+]
 
 INTERVAL_LEVEL = 0.9
-_SMALLEST_CALIBRATION = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +92,7 @@ def train_run(
         OutputError: ``out`` or the cache cannot be written.
         TrainingError: The training cannot go on.
     """
-    _check_size(data, settings)
+    check_size(data, settings)
     train, validation = data.split(split, fraction=settings.validation_fraction, seed=settings.seed)
     config = {
         "boneage_version": __version__,
@@ -110,13 +120,18 @@ def train_run(
         metrics=metrics,
         summary=(
             prepared.summary(),
-            f"best epoch {result.best_epoch} of {result.epochs_run}: validation MAE "
+            f"{settings.keep} epoch {result.best_epoch} of {result.epochs_run}: validation MAE "
             f"{metrics.mae_months:.2f} months",
         ),
     )
 
 
-def _check_size(data: Data, settings: TrainingSettings) -> None:
+def check_size(data: Data, settings: TrainingSettings) -> None:
+    """Refuse data that is prepared at another size than the network takes.
+
+    Raises:
+        SettingsError: The sizes differ.
+    """
     preparation = data.preparation
     if preparation is not None and preparation.size_px != settings.size_px:
         raise SettingsError(
@@ -153,17 +168,20 @@ def _finish(
         },
     }
     bundle = out / "bundle"
+    note = _SELECTION_NOTE if settings.keep == "best" else _NO_SELECTION_NOTE
     graph = to_onnx(result.network, settings.size_px)
-    predicted = predict_prepared(Bundle(bundle, Card(**facts), graph), validation)
-    sexes = [_sex_word(value) for value in validation.sexes]
+    predicted, expected = predict_prepared(Bundle(bundle, Card(**facts), graph), validation)
+    sexes = [sex_word(value) for value in validation.sexes]
     metrics = evaluate(validation.bone_ages_months, predicted, sexes)
     card = Card(
         **facts,
-        figures={"validation": {**metrics.to_dict(), "note": _SELECTION_NOTE}},
-        interval=_interval(np.abs(predicted - validation.bone_ages_months)),
+        figures={"validation": {**metrics.to_dict(), "note": note}},
+        interval=interval_from(
+            np.abs(predicted - validation.bone_ages_months), expected, "validation radiographs"
+        ),
     )
     export_bundle(bundle, result.network, graph, card)
-    write_predictions(out / "predictions.csv", validation, predicted)
+    write_predictions(out / "predictions.csv", validation, predicted, expected)
     write_json(
         out / METRICS_FILE,
         {
@@ -172,7 +190,7 @@ def _finish(
             "best_epoch": result.best_epoch,
             "epochs_run": result.epochs_run,
             "last_epoch_mae_months": result.last_mae_months,
-            "note": _SELECTION_NOTE,
+            "note": note,
         },
     )
     return bundle, metrics
@@ -182,8 +200,11 @@ _SELECTION_NOTE = (
     "The epoch was chosen on this validation part, so the figure is slightly optimistic."
 )
 
+_NO_SELECTION_NOTE = "Nothing was chosen on this validation part."
 
-def _sex_word(value: float) -> str:
+
+def sex_word(value: float) -> str:
+    """``male`` for 1 and ``female`` for 0, as prepared data codes the sexes."""
     return "male" if value else "female"
 
 
@@ -193,50 +214,78 @@ def _sexes(data: PreparedData) -> tuple[str, ...]:
     )
 
 
-def _interval(errors_months: NDArray[Any]) -> Interval | None:
-    """Split conformal: the ceil((n + 1) * level)-th smallest error holds for a new child.
+def interval_from(
+    errors_months: NDArray[Any], expected_months: NDArray[Any] | None, what: str
+) -> Interval | None:
+    """Conformal interval from errors on radiographs that were kept from training.
 
-    Lei et al. 2018, doi:10.1080/01621459.2017.1307116. The epoch was chosen on the same errors,
-    which makes it slightly narrow.
+    Args:
+        errors_months: Absolute errors in months, shape (N,).
+        expected_months: The errors that the network expected, shape (N,), or None.
+        what: What the radiographs are, for the card.
+
+    Returns:
+        None where there are too few for the level.
     """
-    count = len(errors_months)
-    rank = math.ceil((count + 1) * INTERVAL_LEVEL)
-    if count < _SMALLEST_CALIBRATION or rank > count:
+    widths = conformal_widths(errors_months, expected_months)
+    if not widths or widths[-1][0] < INTERVAL_LEVEL:
         return None
+    scaled = expected_months is not None
     return Interval(
         level=INTERVAL_LEVEL,
-        half_width_months=max(float(np.sort(errors_months)[rank - 1]), 0.1),
-        method=f"split conformal, absolute errors of {count} validation radiographs",
+        widths=tuple((level, round(width, 4)) for level, width in widths),
+        scaled=scaled,
+        method=f"split conformal, absolute errors of {len(errors_months)} {what}"
+        + (", each divided by the error that the network expected" if scaled else ""),
     )
 
 
 def predict_prepared(
     bundle: Bundle, data: PreparedData, *, batch_size: int = 32
-) -> NDArray[np.float32]:
-    """Bone ages of prepared radiographs by the exported network, in months, shape (N,)."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Bone ages of prepared radiographs by the exported network, and the errors it expects.
+
+    Returns:
+        Both in months, shape (N,); None for the errors if the network expects none.
+    """
     network = Network(bundle)
-    predicted = np.empty(len(data), np.float32)
+    predicted, expected = np.empty((2, len(data)), np.float32)
     for start in range(0, len(data), batch_size):
         rows = slice(start, start + batch_size)
         images = data.images[rows].astype(np.float32)[:, np.newaxis] / np.float32(255)
-        predicted[rows] = network(images, data.sexes[rows])
-    return np.maximum(predicted, 0)
+        predicted[rows], errors = network(images, data.sexes[rows])
+        if errors is not None:
+            expected[rows] = errors
+    return np.maximum(predicted, 0), expected if network.expects_error else None
 
 
-def write_predictions(path: Path, data: PreparedData, predicted: NDArray[Any]) -> None:
-    """Write ``predictions.csv``: ``id,sex,true_months,predicted_months``."""
-    rows = zip(data.ids, data.sexes, data.bone_ages_months, predicted, strict=True)
-    write_csv(
-        path,
-        ("id", "sex", "true_months", "predicted_months"),
-        [(name, _sex_word(sex), f"{true:g}", f"{guess:.2f}") for name, sex, true, guess in rows],
-    )
+def write_predictions(
+    path: Path,
+    data: PreparedData,
+    predicted: NDArray[Any],
+    expected: NDArray[Any] | None = None,
+) -> None:
+    """Write ``predictions.csv``: ``id,sex,true_months,predicted_months``.
+
+    Where the network expects errors, a column ``expected_error_months`` follows.
+    """
+    header = ["id", "sex", "true_months", "predicted_months"]
+    columns: list[Iterable[str]] = [
+        data.ids,
+        map(sex_word, data.sexes),
+        (f"{age:g}" for age in data.bone_ages_months),
+        (f"{age:.2f}" for age in predicted),
+    ]
+    if expected is not None:
+        header.append("expected_error_months")
+        columns.append(f"{error:.3f}" for error in expected)
+    write_csv(path, header, list(zip(*columns, strict=True)))
 
 
 def _write_population(path: Path, parts: dict[str, PreparedData]) -> None:
     """Write ``data.csv``: ``id,sex,bone_age_months,part``."""
     rows = [
-        (name, _sex_word(sex), f"{age:g}", part)
+        (name, sex_word(sex), f"{age:g}", part)
         for part, data in parts.items()
         for name, sex, age in zip(data.ids, data.sexes, data.bone_ages_months, strict=True)
     ]

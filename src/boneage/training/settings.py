@@ -1,19 +1,18 @@
 """Everything that decides how a network is trained, in one frozen record."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 from boneage.errors import SettingsError
 from boneage.network.settings import LARGEST_SIZE_PX, SMALLEST_SIZE_PX, NetworkSettings
 from boneage.training.augmentation import AugmentationSettings
 
-__all__ = ["DEVICES", "LOSSES", "PRECISIONS", "TrainingSettings", "read_settings"]
+__all__ = ["DEVICES", "KEEPS", "LOSSES", "PRECISIONS", "TrainingSettings"]
 
-LOSSES = ("l1", "smooth_l1", "mse")
+LOSSES = ("l1", "smooth_l1", "mse", "distribution")
 PRECISIONS = ("auto", "bf16", "float32")
+KEEPS = ("best", "last")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -32,7 +31,13 @@ class TrainingSettings:
             to zero follows.
         gradient_clip: Largest norm of the gradient, 0 (off) to 1000.
         loss: ``l1`` (default: it is what the MAE measures), ``smooth_l1`` or ``mse``, all on
-            labels divided by their standard deviation.
+            labels divided by their standard deviation; or ``distribution``, for the EfficientNet:
+            ``l1`` of the mean and the cross-entropy against a distribution about each label.
+        pretrained: Start the EfficientNet from ImageNet weights (a package of the extra ``train``).
+        ema: Decay of the exponential moving average of the weights, taken after every step, 0
+            (off) to below 1. The average is what is validated and kept.
+        keep: ``best`` (the epoch with the smallest validation MAE) or ``last``: nothing is chosen
+            on the validation part, so its figures are unbiased; ``patience`` is without effect.
         patience: Epochs without a better validation MAE after which training stops, 0 (never) to
             10,000.
         validation_fraction: Share of the radiographs set aside for validation where no split is
@@ -54,6 +59,9 @@ class TrainingSettings:
     warmup: float = 0.05
     gradient_clip: float = 5.0
     loss: str = "l1"
+    pretrained: bool = False
+    ema: float = 0.0
+    keep: str = "best"
     patience: int = 10
     validation_fraction: float = 0.1
     seed: int = 0
@@ -82,6 +90,20 @@ class TrainingSettings:
             )
         if not 0 <= self.warmup < 1:
             raise SettingsError(f"--warmup must be at least 0 and below 1, not {self.warmup}.")
+        if not 0 <= self.ema < 1:
+            raise SettingsError(f"--ema must be at least 0 and below 1, not {self.ema}.")
+        if not isinstance(self.pretrained, bool):
+            raise SettingsError(f"--pretrained is on or off, not {self.pretrained!r}.")
+        if self.pretrained and self.network.architecture != "efficientnet":
+            raise SettingsError(
+                "--pretrained needs --architecture efficientnet: there are no ImageNet weights for "
+                f"{self.network.architecture}."
+            )
+        if self.loss == "distribution" and self.network.architecture != "efficientnet":
+            raise SettingsError(
+                "--loss distribution needs --architecture efficientnet: no other network answers "
+                "with a distribution."
+            )
         if not 0 < self.validation_fraction <= 0.5:
             raise SettingsError(
                 "--validation-fraction must be above 0 and at most 0.5, "
@@ -89,6 +111,7 @@ class TrainingSettings:
             )
         for flag, word, words in (
             ("--loss", self.loss, LOSSES),
+            ("--keep", self.keep, KEEPS),
             ("--precision", self.precision, PRECISIONS),
             ("--device", self.device, DEVICES),
         ):
@@ -144,28 +167,3 @@ class TrainingSettings:
             network=NetworkSettings.from_dict(network),
             augmentation=AugmentationSettings.from_dict(augmentation),
         )
-
-
-def read_settings(path: Path | None) -> TrainingSettings:
-    """Training settings from a JSON file: a run's ``config.json``, or its ``settings`` alone.
-
-    Args:
-        path: The file, or None for the defaults.
-
-    Raises:
-        SettingsError: It cannot be read, or holds an unknown or impossible setting.
-    """
-    if path is None:
-        return TrainingSettings()
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"--config {path} cannot be read as JSON: {error}.") from error
-    if isinstance(values, dict) and isinstance(values.get("settings"), dict):
-        values = values["settings"]
-    if not isinstance(values, dict):
-        raise SettingsError(f"--config {path} must hold a JSON object of settings.")
-    try:
-        return TrainingSettings.from_dict(values)
-    except (SettingsError, TypeError, ValueError) as error:
-        raise SettingsError(f"--config {path}: {error}") from error

@@ -1,0 +1,150 @@
+"""``boneage crossval``: a network a fold, out-of-fold figures, and their ensemble."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["crossval"]
+
+
+def crossval(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="A folder with one images folder and one label table."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Run folder to make.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="How to train: a recipe, or the config.json of a run. Without it the defaults of "
+            '"boneage train" hold.',
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option(metavar="N", help="Number of folds, 2 to 50.")] = 5,
+    fold: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="K",
+            help="Train this fold only (from 1; may be given again for more). Several processes "
+            "can share the work so; the last one combines the folds.",
+        ),
+    ] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Table id,split: only the part train is dealt into folds. The others are held "
+            "out, and the ensemble is measured on them once, at the end.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the run in --out: finished folds are kept as they are."
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the run in --out and start anew.")
+    ] = False,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The images folder, if DATA leaves a choice.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="The label table, if DATA leaves a choice.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", help="Side of the prepared image, 32 to 2048."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Passes over the training radiographs.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Radiographs in a step, 1 to 4096.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Fixes folds, weights, order, augmentation and dropout."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda|mps", help="Where to compute [auto: a GPU where there is one]."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="CPU threads; 0: all cores [0].")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for prepared images. Default: $BONEAGE_CACHE, else the user's.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Processes that prepare images. Default: all cores."),
+    ] = None,
+) -> None:
+    """Cross-validate: train a network on all folds but one, for each fold, and combine them.
+
+    The folds are stratified by sex and bone age. RUN gets a folder a fold, predictions.csv and
+    metrics.json with the out-of-fold figures, and bundle/, the ensemble of the folds' networks
+    with an interval from the out-of-fold errors. A run that was stopped goes on with the same
+    command and --resume; a finished fold is never trained again.
+    """
+    from boneage.apps.screen import note
+    from boneage.errors import require_extra
+
+    require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
+    from boneage.dataset.data import Data
+    from boneage.reports.run_plots import draw_run_plots
+    from boneage.training.crossval import crossval_run
+    from boneage.training.recipe import read_recipe
+
+    given: dict[str, Any] = {
+        "size_px": size,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "device": device,
+        "threads": threads,
+    }
+    recipe = read_recipe(config)
+    settings = recipe.settings.updated(
+        **{name: value for name, value in given.items() if value is not None}
+    )
+    found = Data(
+        data,
+        images=images,
+        labels=labels,
+        preparation=recipe.prepare_at(settings.size_px),
+        cache=cache,
+    )
+    note(found.summary())
+    done = crossval_run(
+        found,
+        settings,
+        out,
+        folds=folds,
+        only=tuple(fold or ()),
+        split=split,
+        card=dict(recipe.card),
+        resume=resume,
+        overwrite=overwrite,
+        workers=workers,
+    )
+    combined = done.combined
+    if combined is None:
+        print(f"{len(done.finished)} of {done.folds} folds are finished in {out}.")
+        return
+    draw_run_plots(out)
+    print("Out of fold, each radiograph by the one network that did not learn from it:")
+    print(combined.out_of_fold.summary())
+    if combined.held_out is not None:
+        print("Held out from every fold, by the ensemble:")
+        print(combined.held_out.summary())
+    print(f"Written to {out}; the ensemble is {combined.bundle}")
