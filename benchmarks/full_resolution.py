@@ -18,11 +18,10 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 sys.path.insert(0, str(SOURCE))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from stress import CHANGES, Change, answers, gamma, jpeg  # noqa: E402
-
 from boneage import load  # noqa: E402
 from boneage.radiographs.radiograph import Sex  # noqa: E402
 from boneage.radiographs.readers import read_radiograph  # noqa: E402
+from stress import CHANGES, Change, answers, gamma, jpeg  # noqa: E402
 
 CONVERSIONS: dict[str, Change | None] = {
     "as it is": None,

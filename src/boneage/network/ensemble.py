@@ -37,10 +37,19 @@ class Ensemble(nn.Module):
             image: Prepared radiographs, float, shape (N, 1, S, S), 0 to 1.
             sex: 1 for male, 0 for female, float, shape (N,).
         """
-        views = [image, torch.flip(image, dims=(3,))] if self.mirror else [image]
-        answers = [member.answer(view, sex) for member in self._members for view in views]
-        months = torch.stack([answer.months for answer in answers]).mean(dim=0)
+        if self.mirror:
+            # One call for both views: half the graph of two calls, and quicker to load.
+            image = torch.cat([image, torch.flip(image, dims=(3,))])
+            sex = torch.cat([sex, sex])
+        answers = [member.answer(image, sex) for member in self._members]
+        months = self._mean(torch.stack([answer.months for answer in answers]))
         if not self.expects_error:
             return (months,)
         errors = [answer.expected_error_months for answer in answers]
-        return months, torch.stack([error for error in errors if error is not None]).mean(dim=0)
+        return months, self._mean(torch.stack([error for error in errors if error is not None]))
+
+    def _mean(self, values: Tensor) -> Tensor:
+        """Mean over members and views of (members, views * N): shape (N,)."""
+        views = 2 if self.mirror else 1
+        # The number of radiographs is the one that is left open, so that it stays free in ONNX.
+        return values.reshape(len(self._members), views, -1).mean(dim=(0, 1))
