@@ -1,29 +1,44 @@
-"""Preparing radiographs the way that a model was trained on."""
+"""Preparing radiographs the way that a model was trained on, once they have passed the intake."""
+
+import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boneage.errors import BoneAgeError, BundleError, UnsuitableError
 from boneage.inference.bundle import CARD_FILE, Bundle
-from boneage.radiographs.preparation import PREPARATION_VERSION, Preparation, PreparationSettings
+from boneage.inference.intake import Intake
+from boneage.radiographs.geometry import reduce_to
+from boneage.radiographs.preparation import (
+    MIN_SIDE_PX,
+    PREPARATION_VERSION,
+    Preparation,
+    PreparationSettings,
+)
 from boneage.radiographs.radiograph import Radiograph
+from boneage.radiographs.turning import turn
 
-__all__ = ["ModelPreparation"]
+__all__ = ["TILT_DEG", "ModelPreparation"]
+
+TILT_DEG = 20.0
+"""Hands that lean further than this, in degrees, are put upright; networks cope with less."""
 
 
 class ModelPreparation:
     """The preparation of one model. Safe to use from several threads."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, intake: bool = True) -> None:
         """Check that this release can still prepare what the model takes.
 
         Args:
             bundle: The opened bundle.
+            intake: Refuse what is not one hand, and turn hands upright.
 
         Raises:
             BundleError: It cannot; the message says what to do.
         """
         settings = _settings_of(bundle)
+        self._intake = Intake.load() if intake and settings is not None else None
         self._preparation = None if settings is None else Preparation(settings)
         self._size_px = bundle.card.size_px
 
@@ -34,12 +49,35 @@ class ModelPreparation:
             The image, shape (S, S), float32 in 0..1, and what a reader should know.
 
         Raises:
-            UnsuitableError: It cannot be prepared.
+            UnsuitableError: It is not one hand, or it cannot be prepared.
         """
         if self._preparation is None:
             return _as_it_is(radiograph, self._size_px), ()
-        prepared = self._preparation(radiograph)
-        return prepared.image, prepared.warnings
+        upright, warnings = self._take_in(radiograph, self._preparation.settings.short_side_px)
+        prepared = self._preparation(upright)
+        return prepared.image, (*warnings, *prepared.warnings)
+
+    def _take_in(
+        self, radiograph: Radiograph, short_side_px: int
+    ) -> tuple[Radiograph, tuple[str, ...]]:
+        """The radiograph with the fingers up, and what was done to it."""
+        if self._intake is None or min(radiograph.pixels.shape) < MIN_SIDE_PX:
+            return radiograph, ()
+        # Reduced first: a warp of the full picture costs more than all else.
+        small = dataclasses.replace(radiograph, pixels=reduce_to(radiograph.pixels, short_side_px))
+        found = self._intake(small)
+        if found.reason:
+            raise UnsuitableError(f"{radiograph.source}: {found.reason}")
+        tilt_deg = found.tilt_deg if abs(found.tilt_deg) > TILT_DEG else 0.0
+        if not found.quarter_turns and not tilt_deg:
+            return small, ()
+        # Counter-clockwise is positive; a hand that leans that way is turned back.
+        degrees = round(90 * found.quarter_turns - tilt_deg)
+        degrees = (degrees + 180) % 360 - 180 or -180
+        side = "counter-clockwise" if degrees > 0 else "clockwise"
+        return turn(small, found.quarter_turns, tilt_deg), (
+            f"turned by {abs(degrees)} degrees {side}",
+        )
 
 
 def _settings_of(bundle: Bundle) -> PreparationSettings | None:
