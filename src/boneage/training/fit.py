@@ -105,18 +105,22 @@ def fit(
         load_imagenet(network.body)
     module = BoneAgeModule(network, settings)
     checkpoints = folder / CHECKPOINT_FOLDER
-    keeper = ModelCheckpoint(
-        dirpath=checkpoints,
-        filename="best",
-        monitor=_MONITOR,
-        mode="min",
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
+    # Two keepers, because Lightning's save_last writes only when the best epoch is written, too.
+    # The last one comes second: it holds what the other one knows of the best.
+    keepers = [
+        ModelCheckpoint(
+            dirpath=checkpoints,
+            filename=name,
+            monitor=monitor,
+            mode="min",
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        )
+        for name, monitor in (("best", _MONITOR), ("last", None))
+    ]
     on_screen = sys.stderr.isatty()
     history = History(folder / "metrics.csv", echo=not on_screen)
-    callbacks: list[Callback] = [history, keeper]
+    callbacks: list[Callback] = [history, *keepers]
     if settings.ema:
         callbacks.append(EMAWeightAveraging(decay=settings.ema))
     if settings.patience and settings.keep == "best":
