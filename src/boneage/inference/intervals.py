@@ -1,6 +1,6 @@
 """The prediction interval that a model's card describes: of one width for everyone, or scaled."""
 
-import math
+import sys
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
@@ -126,5 +126,7 @@ class Interval:
 
 
 def _require_number(value: object, name: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Not math.isfinite, which raises on a whole number that no float can hold.
+    if not number or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
         raise SettingsError(f"{name} must be a finite number, not {value!r}.")
