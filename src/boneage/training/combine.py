@@ -26,7 +26,13 @@ from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.network.ensemble import Ensemble
 from boneage.radiographs.preparation import PREPARATION_VERSION, PreparationSettings
 from boneage.training.export import store_as_float16, to_onnx
-from boneage.training.run import interval_from, predict_prepared, sex_word, write_predictions
+from boneage.training.run import (
+    interval_from,
+    predict_prepared,
+    sex_word,
+    sexes_in,
+    write_predictions,
+)
 from boneage.training.run_folder import METRICS_FILE
 from boneage.training.settings import TrainingSettings
 
@@ -97,14 +103,16 @@ def combine_folds(
         for fold in sorted(set(fold_of.values()))
     ]
     mirror = settings.augmentation.flip > 0
+    # What was discarded on the way has no row and is passed over.
+    dealt, apart = prepared.subset(fold_of), prepared.subset(held_out)
     facts: dict[str, Any] = {
         "name": texts.get("name", out.name),
         "preparation": None if preparation is None else preparation.to_dict(),
         "preparation_version": PREPARATION_VERSION,
         "size_px": settings.size_px,
+        "sexes": sexes_in(dealt),
         **{key: texts[key] for key in _CARD_FIELDS if key in texts},
     }
-    dealt = prepared.subset(name for name in fold_of if name in set(prepared.ids))
     folds = np.array([fold_of[name] for name in dealt.ids])
     predicted, expected = _out_of_fold(members, mirror, dealt, folds, facts, out)
     out_of_fold, interval, calibration = _measure(dealt, predicted, expected, None)
@@ -122,8 +130,7 @@ def combine_folds(
     }
     graph = store_as_float16(to_onnx(Ensemble(members, mirror=mirror), settings.size_px))
     held = None
-    if kept := [name for name in held_out if name in set(prepared.ids)]:
-        apart = prepared.subset(kept)
+    if len(apart):
         answers, errors = predict_prepared(Bundle(out, Card(**facts), graph), apart)
         held, _, coverages = _measure(apart, answers, errors, interval)
         write_predictions(out / "held-out.csv", apart, answers, errors)

@@ -33,6 +33,7 @@ __all__ = [
     "interval_from",
     "predict_prepared",
     "sex_word",
+    "sexes_in",
     "train_run",
     "write_predictions",
 ]
@@ -156,7 +157,7 @@ def _finish(
         "preparation": None if data.preparation is None else data.preparation.to_dict(),
         "preparation_version": PREPARATION_VERSION,
         "size_px": settings.size_px,
-        "sexes": _sexes(parts["train"]),
+        "sexes": sexes_in(parts["train"]),
         "trained_on": {
             "count": len(parts["train"]),
             "bone_age_months": [
@@ -208,7 +209,8 @@ def sex_word(value: float) -> str:
     return "male" if value else "female"
 
 
-def _sexes(data: PreparedData) -> tuple[str, ...]:
+def sexes_in(data: PreparedData) -> tuple[str, ...]:
+    """The sexes that the data has, as a card names them."""
     return tuple(
         word for word, value in (("female", 0.0), ("male", 1.0)) if (data.sexes == value).any()
     )
