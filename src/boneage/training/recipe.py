@@ -15,6 +15,10 @@ __all__ = ["CARD_TEXTS", "Recipe", "read_recipe"]
 CARD_TEXTS = ("name", "version", "licence", "terms", "intended_use", "limits", "data")
 """What a recipe may say on the card of the model that it makes."""
 
+_PARTS = ("settings", "preparation", "card")
+# What the config.json of a run holds beside them.
+_OF_A_RUN = ("boneage_version", "folds", "data")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -65,17 +69,34 @@ def read_recipe(path: Path | None) -> Recipe:
         return Recipe()
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"--config {path} cannot be read as JSON: {error}.") from error
     if not isinstance(values, dict):
         raise SettingsError(f"--config {path} must hold a JSON object of settings.")
-    parts = values if isinstance(values.get("settings"), dict) else {"settings": values}
-    preparation = parts.get("preparation")
-    if preparation is None and isinstance(parts.get("data"), dict):
-        preparation = parts["data"].get("preparation")
     try:
-        return Recipe(
-            TrainingSettings.from_dict(parts["settings"]), preparation or {}, parts.get("card", {})
-        )
+        settings, preparation, card = _parts(values)
+        return Recipe(TrainingSettings.from_dict(settings), preparation, card)
     except (SettingsError, TypeError, ValueError) as error:
         raise SettingsError(f"--config {path}: {error}") from error
+
+
+def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Settings, preparation and card of whichever of the three kinds of file this is.
+
+    Raises:
+        SettingsError: A part is unknown or no JSON object.
+    """
+    if not values.keys() & set(_PARTS):
+        return [values, {}, {}]
+    if unknown := sorted(values.keys() - {*_PARTS, *_OF_A_RUN}):
+        raise SettingsError(
+            f"a recipe has the parts {', '.join(_PARTS)}; {', '.join(map(repr, unknown))} is none."
+        )
+    parts = {name: values.get(name) or {} for name in _PARTS}
+    data = values.get("data")
+    if "preparation" not in values and isinstance(data, dict):
+        parts["preparation"] = data.get("preparation") or {}
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            raise SettingsError(f"{name} must be a JSON object.")
+    return list(parts.values())
