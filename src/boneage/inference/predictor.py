@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from boneage.errors import (
     BoneAgeError,
+    BundleError,
     RadiographError,
     SettingsError,
     UnreadableError,
@@ -82,6 +83,11 @@ class Predictor:
         self.level = interval.level if level is None and interval is not None else level
         self._preparation = ModelPreparation(bundle, intake=intake)
         self._network = Network(bundle, threads=threads)
+        if interval is not None and interval.scaled and not self._network.expects_error:
+            raise BundleError(
+                f"{bundle.path} contradicts itself: its interval is scaled by the expected error, "
+                "and its network expects none. Get the model again."
+            )
         self._threads = threads or available_cpus()
 
     def predict(
