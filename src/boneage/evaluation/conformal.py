@@ -49,6 +49,8 @@ def conformal_widths(
         if expected.shape != errors.shape or not (expected > 0).all():
             raise SettingsError("Each error needs the error that was expected of it, above 0.")
         errors = errors / expected
+    if not all(0 < level < 1 for level in levels):
+        raise SettingsError("Levels must be above 0 and below 1.")
     if not np.isfinite(errors).all() or (errors < 0).any():
         raise SettingsError("Errors must be finite and 0 or more.")
     count = len(errors)
@@ -58,7 +60,7 @@ def conformal_widths(
     pairs = []
     for level in levels:
         # Guards against 0.9 * 1000 being a hair above 900.
-        rank = math.ceil((count + 1) * level - 1e-9)
+        rank = max(1, math.ceil((count + 1) * level - 1e-9))
         if rank <= count:
             pairs.append((level, max(float(ordered[rank - 1]), 1e-3)))
     return tuple(pairs)
