@@ -1,13 +1,14 @@
-"""Several networks as one: the mean of their answers, each also asked about the mirrored hand."""
+"""Several networks as one: the mean of their answers, each asked about several views."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from boneage.network.build import BoneAgeNetwork
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "zoomed"]
 
 
 class Ensemble(nn.Module):
@@ -17,13 +18,22 @@ class Ensemble(nn.Module):
         members: One network or more, for inputs of one size.
         mirror: Ask about the hand and its mirror image and take the mean. A right hand is a
             mirrored left one, so the answer does not depend on the side.
+        zooms: Ask about the hand at each of these sizes, 1 or larger, and take the mean; what
+            reaches beyond the input is cut off.
     """
 
-    def __init__(self, members: Sequence[BoneAgeNetwork], *, mirror: bool) -> None:
+    def __init__(
+        self,
+        members: Sequence[BoneAgeNetwork],
+        *,
+        mirror: bool,
+        zooms: Sequence[float] = (1.0,),
+    ) -> None:
         super().__init__()
         self._members = tuple(members)
         self.members = nn.ModuleList(members)  # so that torch sees their weights
         self.mirror = mirror
+        self.zooms = tuple(zooms)
 
     @property
     def expects_error(self) -> bool:
@@ -37,10 +47,11 @@ class Ensemble(nn.Module):
             image: Prepared radiographs, float, shape (N, 1, S, S), 0 to 1.
             sex: 1 for male, 0 for female, float, shape (N,).
         """
+        views = [zoomed(image, zoom) for zoom in self.zooms]
         if self.mirror:
-            # One call for both views: half the graph of two calls, and quicker to load.
-            image = torch.cat([image, torch.flip(image, dims=(3,))])
-            sex = torch.cat([sex, sex])
+            views += [torch.flip(view, dims=(3,)) for view in views]
+        # One call for all views: a fraction of the graph of many calls, and quicker to load.
+        image, sex = torch.cat(views), torch.cat([sex] * len(views))
         answers = [member.answer(image, sex) for member in self._members]
         months = self._mean(torch.stack([answer.months for answer in answers]))
         if not self.expects_error:
@@ -50,6 +61,27 @@ class Ensemble(nn.Module):
 
     def _mean(self, values: Tensor) -> Tensor:
         """Mean over members and views of (members, views * N): shape (N,)."""
-        views = 2 if self.mirror else 1
+        views = len(self.zooms) * (2 if self.mirror else 1)
         # The number of radiographs is the one that is left open, so that it stays free in ONNX.
         return values.reshape(len(self._members), views, -1).mean(dim=(0, 1))
+
+
+def zoomed(image: Tensor, zoom: float) -> Tensor:
+    """The middle of images, enlarged by bilinear interpolation to their own size.
+
+    Args:
+        image: Shape (N, 1, S, S).
+        zoom: 1 or larger; 1 leaves them as they are.
+
+    Returns:
+        The same shape.
+    """
+    side = image.shape[-1]
+    large = round(side * zoom)
+    if large == side:
+        return image
+    enlarged = functional.interpolate(
+        image, size=(large, large), mode="bilinear", align_corners=False
+    )
+    start = (large - side) // 2
+    return enlarged[:, :, start : start + side, start : start + side]

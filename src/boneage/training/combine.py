@@ -1,8 +1,8 @@
 """Combining finished folds: out-of-fold figures, and the folds' networks as one model.
 
-Every radiograph is predicted by the one network that did not learn from it, the mirrored image
-asked as well, as the finished model does. Radiographs that were held out from every fold are
-predicted by the finished model itself.
+Every radiograph is predicted by the one network that did not learn from it, asked about the same
+views of it (mirrored, zoomed) as the finished model is. Radiographs that were held out from every
+fold are predicted by the finished model itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -102,7 +102,7 @@ def combine_folds(
         load_network(out / f"fold-{fold}" / "bundle", settings)
         for fold in sorted(set(fold_of.values()))
     ]
-    mirror = settings.augmentation.flip > 0
+    views: dict[str, Any] = {"mirror": settings.augmentation.flip > 0, "zooms": settings.zooms}
     # What was discarded on the way has no row and is passed over.
     dealt, apart = prepared.subset(fold_of), prepared.subset(held_out)
     facts: dict[str, Any] = {
@@ -114,7 +114,7 @@ def combine_folds(
         **{key: texts[key] for key in _CARD_FIELDS if key in texts},
     }
     folds = np.array([fold_of[name] for name in dealt.ids])
-    predicted, expected = _out_of_fold(members, mirror, dealt, folds, facts, out)
+    predicted, expected = _out_of_fold(members, views, dealt, folds, facts, out)
     out_of_fold, interval, calibration = _measure(dealt, predicted, expected, None)
     figures: dict[str, Any] = {
         "out_of_fold": {
@@ -128,7 +128,7 @@ def combine_folds(
             "it; nothing was chosen on it.",
         }
     }
-    graph = store_as_float16(to_onnx(Ensemble(members, mirror=mirror), settings.size_px))
+    graph = store_as_float16(to_onnx(Ensemble(members, **views), settings.size_px))
     held = None
     if len(apart):
         answers, errors = predict_prepared(Bundle(out, Card(**facts), graph), apart)
@@ -150,7 +150,7 @@ def combine_folds(
                 float(dealt.bone_ages_months.max()),
             ],
             "folds": len(members),
-            "mirror": mirror,
+            "mirror": views["mirror"],
             "settings": settings.to_dict(),
         },
         figures=figures,
@@ -167,7 +167,7 @@ _CARD_FIELDS = ("version", "licence", "terms", "intended_use", "limits")
 
 def _out_of_fold(
     members: Sequence[BoneAgeNetwork],
-    mirror: bool,
+    views: Mapping[str, Any],
     data: PreparedData,
     folds: NDArray[Any],
     facts: Mapping[str, Any],
@@ -180,7 +180,7 @@ def _out_of_fold(
         rows = np.flatnonzero(folds == fold)
         part = data.subset(data.ids[row] for row in rows)
         size_px = facts["size_px"]
-        graph = to_onnx(Ensemble([member], mirror=mirror), size_px)
+        graph = to_onnx(Ensemble([member], **views), size_px)
         predicted[rows], errors = predict_prepared(Bundle(out, Card(**facts), graph), part)
         if errors is not None:
             expected[rows] = errors

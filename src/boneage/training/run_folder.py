@@ -21,8 +21,8 @@ __all__ = ["CONFIG_FILE", "METRICS_FILE", "RunFolder", "fingerprint", "open_run"
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
 
-# What may differ when a run goes on: it changes where and how fast, not what is computed.
-_FREE_TO_CHANGE = ("settings.device", "settings.threads", "boneage_version")
+# What may differ when a run goes on: it changes nothing that is learned.
+_FREE_TO_CHANGE = ("settings.device", "settings.threads", "settings.zooms", "boneage_version")
 
 
 @dataclass(frozen=True)

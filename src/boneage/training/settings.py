@@ -40,6 +40,8 @@ class TrainingSettings:
             on the validation part, so its figures are unbiased; ``patience`` is without effect.
         patience: Epochs without a better validation MAE after which training stops, 0 (never) to
             10,000.
+        zooms: Sizes, 1 to 2, at which an ensemble looks at each hand (see ``Ensemble``); training
+            itself does not use them.
         validation_fraction: Share of the radiographs set aside for validation where no split is
             given, above 0 to 0.5.
         seed: Fixes the weights, the order, the augmentation and the dropout, 0 to 2**32 - 1.
@@ -63,6 +65,7 @@ class TrainingSettings:
     ema: float = 0.0
     keep: str = "best"
     patience: int = 10
+    zooms: tuple[float, ...] = (1.0,)
     validation_fraction: float = 0.1
     seed: int = 0
     precision: str = "auto"
@@ -90,6 +93,11 @@ class TrainingSettings:
             )
         if not 0 <= self.warmup < 1:
             raise SettingsError(f"--warmup must be at least 0 and below 1, not {self.warmup}.")
+        object.__setattr__(self, "zooms", tuple(float(zoom) for zoom in self.zooms))
+        if not self.zooms or len(self.zooms) > 8 or not all(1 <= zoom <= 2 for zoom in self.zooms):
+            raise SettingsError(
+                f"zooms must be 1 to 8 numbers within 1 to 2, not {list(self.zooms)}."
+            )
         if not 0 <= self.ema < 1:
             raise SettingsError(f"--ema must be at least 0 and below 1, not {self.ema}.")
         if not isinstance(self.pretrained, bool):
@@ -121,6 +129,7 @@ class TrainingSettings:
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
         values = asdict(self)
+        values["zooms"] = list(self.zooms)
         values["network"] = self.network.to_dict()
         values["augmentation"] = self.augmentation.to_dict()
         return values
