@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from boneage.errors import BoneAgeError, BundleError, UnsuitableError
 from boneage.inference.bundle import CARD_FILE, Bundle
 from boneage.inference.intake import Intake
-from boneage.radiographs.geometry import reduce_to
 from boneage.radiographs.preparation import (
     MIN_SIDE_PX,
     PREPARATION_VERSION,
@@ -53,18 +52,18 @@ class ModelPreparation:
         """
         if self._preparation is None:
             return _as_it_is(radiograph, self._size_px), ()
-        upright, warnings = self._take_in(radiograph, self._preparation.settings.short_side_px)
+        upright, warnings = self._take_in(radiograph, self._preparation)
         prepared = self._preparation(upright)
         return prepared.image, (*warnings, *prepared.warnings)
 
     def _take_in(
-        self, radiograph: Radiograph, short_side_px: int
+        self, radiograph: Radiograph, preparation: Preparation
     ) -> tuple[Radiograph, tuple[str, ...]]:
         """The radiograph with the fingers up, and what was done to it."""
         if self._intake is None or min(radiograph.pixels.shape) < MIN_SIDE_PX:
             return radiograph, ()
         # Reduced first: a warp of the full picture costs more than all else.
-        small = dataclasses.replace(radiograph, pixels=reduce_to(radiograph.pixels, short_side_px))
+        small = dataclasses.replace(radiograph, pixels=preparation.reduce(radiograph.pixels))
         found = self._intake(small)
         if found.reason:
             raise UnsuitableError(f"{radiograph.source}: {found.reason}")

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boneage.errors import SettingsError, UnsuitableError
-from boneage.radiographs.crop import MARGIN, Box, check_margin, find_hand
+from boneage.errors import UnsuitableError
+from boneage.radiographs.crop import Box, find_hand
 from boneage.radiographs.geometry import (
-    check_size,
     pad_to_square,
     reduce_to,
     resize,
@@ -24,6 +23,7 @@ from boneage.radiographs.intensity import (
     sample,
     stretch_scale,
 )
+from boneage.radiographs.preparation_settings import MIN_SIDE_PX, PreparationSettings
 from boneage.radiographs.radiograph import Radiograph
 
 __all__ = [
@@ -39,76 +39,6 @@ __all__ = [
 
 PREPARATION_VERSION = 1
 """Raised whenever the same radiograph and settings would give another picture."""
-
-MIN_SIDE_PX = 32
-"""Radiographs with a shorter side than this show no growth plate and are refused."""
-
-
-@dataclass(frozen=True)
-class PreparationSettings:
-    """How radiographs are prepared; a model must be given what it was trained on.
-
-    Attributes:
-        size_px: Side of the prepared square in pixels, 16 to 4096.
-        crop: Cut the hand out; otherwise the whole radiograph is used.
-        margin: Space kept around the hand, as a share of its longer side, 0 to 0.5.
-        reduce_to: Short side that larger radiographs are first reduced to by area means, as a
-            share of ``size_px``, 0 (off) to 8. A network that has learned from coarse images is
-            given coarse images: with ``size_px`` 112 and 0.893, whatever is wider than 100 px is
-            reduced to 100 px.
-        stretch: Let the hand rather than the marker letter set the grey scale: within the crop,
-            its background becomes 0 and its brightest bone 1 (see ``stretch`` in ``intensity``).
-    """
-
-    size_px: int = 256
-    crop: bool = True
-    margin: float = MARGIN
-    stretch: bool = True
-    reduce_to: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_size(self.size_px)
-        for name in ("crop", "stretch"):
-            if not isinstance(getattr(self, name), bool):
-                raise SettingsError(f"--{name} is on or off, not {getattr(self, name)!r}.")
-        number = isinstance(self.margin, (int, float)) and not isinstance(self.margin, bool)
-        if not number:
-            raise SettingsError(f"--margin must be a number within 0 to 0.5, not {self.margin!r}.")
-        check_margin(self.margin)
-        share = self.reduce_to
-        number = isinstance(share, (int, float)) and not isinstance(share, bool)
-        if not number or not (
-            share == 0 or MIN_SIDE_PX <= share * self.size_px <= 8 * self.size_px
-        ):
-            raise SettingsError(
-                f"reduce_to must be 0 or a share of the size, up to 8, that leaves {MIN_SIDE_PX} "
-                f"px or more; not {share!r}."
-            )
-
-    @property
-    def short_side_px(self) -> int:
-        """Short side that larger radiographs are first reduced to, in pixels; 0 for none."""
-        return round(self.reduce_to * self.size_px)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values, for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "PreparationSettings":
-        """Read back what :meth:`to_dict` gave; keys left out take their defaults.
-
-        Raises:
-            SettingsError: A key is unknown or a value out of range.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise SettingsError(
-                f"Unknown preparation settings {', '.join(map(repr, unknown))}: "
-                f"known are {', '.join(sorted(known))}. A newer boneage may have written them."
-            )
-        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -227,7 +157,7 @@ class Preparation:
                 f"{radiograph.source}: {radiograph.width_px} x {radiograph.height_px} pixels are "
                 f"too few to see bones; at least {MIN_SIDE_PX} each way are needed."
             )
-        pixels = reduce_to(radiograph.pixels, self.settings.short_side_px)
+        pixels = self.reduce(radiograph.pixels)
         try:
             normalised = normalise(pixels)
         except UnsuitableError as error:
@@ -241,6 +171,10 @@ class Preparation:
         if pixels.shape == radiograph.pixels.shape:
             return prepared
         return _in_pixels_of(radiograph, pixels.shape, prepared)
+
+    def reduce(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """The first step alone: pixels on the scale that the settings ask for."""
+        return reduce_to(pixels, self.settings.short_side_px, method=self.settings.reduce_by)
 
     def _finish(self, normalised: NormaliseResult) -> PreparedImage:
         """What follows normalising; the same as the pure functions one after the other."""
