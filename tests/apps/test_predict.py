@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tiny_models import MONTHS_OF_MALE, hand_pixels, tiny_bundle, write_hand
+from tiny_models import MONTHS_OF_MALE, hand_pixels, scaled_bundle, tiny_bundle, write_hand
 
 HEADER = "path,id,status,sex,bone_age_months,lower_months,upper_months,message"
 
@@ -225,6 +225,33 @@ def test_a_model_without_an_interval(run_cli: Any, scans: Path, tmp_path: Path) 
     row = rows_of(done.stdout)[0]
     assert row["bone_age_months"]
     assert (row["lower_months"], row["upper_months"]) == ("", "")
+
+
+def test_the_level_sets_the_width_of_the_interval(
+    run_cli: Any, scans: Path, tmp_path: Path
+) -> None:
+    model = scaled_bundle(tmp_path / "scaled")
+    arguments = ["predict", scans / "1.png", "--sex", "F", "--model", model, "--no-intake"]
+    ages, widths = [], []
+    for options in ([], ["--level", "0.9"], ["--level", "0.8"], ["--level", "0.5"]):
+        done = run_cli(*arguments, *options)
+        assert done.returncode == 0, done.stderr
+        row = rows_of(done.stdout)[0]
+        ages.append(row["bone_age_months"])
+        widths.append(float(row["upper_months"]) - float(row["lower_months"]))
+    assert len(set(ages)) == 1
+    assert widths == pytest.approx([16.0, 16.0, 10.0, 4.0], abs=0.21)
+
+
+@pytest.mark.parametrize("level", ["0.2", "0.99", "90"])
+def test_a_level_out_of_reach_is_one_clear_line(
+    run_cli: Any, scans: Path, tmp_path: Path, level: str
+) -> None:
+    model = scaled_bundle(tmp_path / "scaled")
+    done = run_cli("predict", scans, "--sex", "F", "--model", model, "--level", level)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: --level must be within 0.5 to 0.95")
 
 
 def test_models_that_cannot_be_used(

@@ -1,15 +1,14 @@
-import dataclasses
 import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import tiny_card
+from tiny_models import intervals, tiny_card
 
 from boneage import __version__
 from boneage.errors import BundleError, SettingsError
-from boneage.inference.card import FORMAT_VERSION, Card, Interval
+from boneage.inference.card import FORMAT_VERSION, Card
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
 json_values = st.recursive(
@@ -25,13 +24,7 @@ objects = st.dictionaries(words, json_values, max_size=3)
     name=words,
     trained_on=objects,
     figures=objects,
-    interval=st.none()
-    | st.builds(
-        Interval,
-        level=st.floats(0.01, 0.99),
-        half_width_months=st.floats(0.1, 100),
-        method=words,
-    ),
+    interval=st.none() | intervals,
     sexes=st.sampled_from([("female",), ("male",), ("male", "female")]),
     preparation=st.none() | objects,
     limits=words,
@@ -141,11 +134,28 @@ def test_a_card_refuses_what_it_could_not_be_read_back_from(
         tiny_card(**changes)
 
 
+def with_interval(**changes: Any) -> str:
+    return changed(interval=json.loads(tiny_card().to_json())["interval"] | changes)
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"level": 0}, {"level": 1}, {"level": 90}, {"half_width_months": 0}, {"method": ""},
-     {"half_width_months": float("inf")}, {"level": True}],
+    [
+        {"widths": None}, {"widths": []}, {"widths": {}}, {"widths": [0.9, 12.5]},
+        {"widths": [[0.9]]}, {"widths": [[0.9, 1, 2]]}, {"widths": [[0.9, "wide"]]},
+        {"widths": [[0.9, 10**400]]}, {"widths": [[0.9, None]]}, {"level": 10**400},
+        {"level": "0.9"}, {"level": 0.8}, {"scaled": 0}, {"method": ""}, {"method": None},
+        {"half_width_months": 12.5},
+    ],
 )  # fmt: skip
-def test_an_interval_refuses_bad_values(changes: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=f"interval.{next(iter(changes))}"):
-        dataclasses.replace(Interval(0.9, 10, "fixed"), **changes)
+def test_a_damaged_interval_is_a_bundle_error(changes: dict[str, Any]) -> None:
+    with pytest.raises(BundleError, match="interval"):
+        Card.from_json(with_interval(**changes))
+
+
+@pytest.mark.parametrize("name", ["level", "widths", "scaled", "method"])
+def test_an_interval_must_be_whole(name: str) -> None:
+    layout = json.loads(tiny_card().to_json())
+    del layout["interval"][name]
+    with pytest.raises(BundleError, match=f"interval lacks {name}"):
+        Card.from_json(json.dumps(layout))

@@ -9,11 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import (
+    EXPECTED_OF_FEMALE,
+    EXPECTED_OF_MALE,
     HALF_WIDTH_MONTHS,
     MONTHS_OF_MALE,
     MONTHS_OF_WHITE,
+    SCALED,
     SIZE_PX,
     hand_pixels,
+    scaled_bundle,
     tiny_bundle,
     tiny_onnx,
     write_hand,
@@ -96,6 +100,65 @@ def test_without_an_interval_there_are_no_ends(tmp_path: Path) -> None:
     plain = load(tiny_bundle(tmp_path / "plain", interval=None))
     found = plain.predict(Radiograph(hand_pixels()), "F")
     assert (found.lower_months, found.upper_months, found.level) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("sex", "expected"), [(Sex.FEMALE, EXPECTED_OF_FEMALE), (Sex.MALE, EXPECTED_OF_MALE)]
+)
+@pytest.mark.parametrize(
+    ("level", "widths"), [(None, 4.0), (0.5, 1.0), (0.8, 2.5), (0.85, 3.25), (0.95, 6.0)]
+)
+def test_an_expected_error_scales_the_interval_of_each_level(
+    tmp_path: Path, sex: Sex, expected: float, level: float | None, widths: float
+) -> None:
+    scaled = load(scaled_bundle(tmp_path / "b"), level=level, intake=False)
+    found = scaled.predict(Radiograph(hand_pixels()), sex)
+    assert found.level == (level or 0.9)
+    assert found.lower_months is not None
+    assert found.upper_months is not None
+    half = (found.upper_months - found.lower_months) / 2
+    assert half == pytest.approx(widths * expected, abs=1e-3)
+    assert found.upper_months - half == pytest.approx(found.bone_age_months, abs=1e-3)
+
+
+def test_in_a_batch_each_keeps_its_own_expected_error(tmp_path: Path) -> None:
+    scaled = load(scaled_bundle(tmp_path / "b"), level=0.8, intake=False)
+    queries = [query_of(kind, seed) for seed, kind in enumerate(["hand", "black", "hand", "hand"])]
+    answers = list(scaled.predict_many(queries, batch_size=4))
+    assert [type(answer) for answer in answers] == [
+        Prediction, UnsuitableError, Prediction, Prediction
+    ]  # fmt: skip
+    for query, answer in zip(queries, answers, strict=True):
+        if isinstance(answer, Prediction):
+            expected = EXPECTED_OF_MALE if query.sex is Sex.MALE else EXPECTED_OF_FEMALE
+            half = (answer.upper_months or 0) - answer.bone_age_months
+            assert half == pytest.approx(2.5 * expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("level", [0.49, 0.96, 1.0, 90.0, float("nan")])
+def test_a_level_that_the_model_cannot_give_is_refused(tmp_path: Path, level: float) -> None:
+    path = scaled_bundle(tmp_path / "b")
+    with pytest.raises(SettingsError, match=r"--level must be within 0\.5 to 0\.95"):
+        load(path, level=level)
+
+
+def test_a_model_without_an_interval_has_no_level(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"--level 0\.8: the model tiny has no interval"):
+        load(tiny_bundle(tmp_path / "b", interval=None), level=0.8)
+
+
+def test_a_scaled_interval_of_a_network_that_expects_no_error_contradicts_itself(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(BundleError, match="contradicts itself"):
+        load(tiny_bundle(tmp_path / "b", interval=SCALED))
+
+
+def test_an_expected_error_that_is_no_number_gives_no_prediction(tmp_path: Path) -> None:
+    graph = tiny_onnx(expects_error=True, error_of_male=float("nan"))
+    path = tiny_bundle(tmp_path / "b", onnx_bytes=graph, interval=SCALED)
+    with pytest.raises(UnsuitableError, match="no number"):
+        load(path, intake=False).predict(Radiograph(hand_pixels()), "M")
 
 
 @pytest.mark.parametrize("white", [-400.0, 0.0, 20.0])

@@ -1,22 +1,47 @@
-"""A real bundle that takes no training: months = 400 * mean of the image + 10 if male."""
+"""A real bundle that takes no training: months = 400 * mean of the image + 10 if male.
+
+Where the graph is asked to expect an error, too, it expects 2 months, and 1 more if male.
+"""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from boneage.inference.bundle import write_bundle
-from boneage.inference.card import Card, Interval
+from boneage.inference.card import Card
+from boneage.inference.intervals import Interval
 from boneage.radiographs.preparation import PREPARATION_VERSION, PreparationSettings
 
 SIZE_PX = 64
 MONTHS_OF_WHITE = 400.0
 MONTHS_OF_MALE = 10.0
 HALF_WIDTH_MONTHS = 12.5
-INTERVAL = Interval(0.9, HALF_WIDTH_MONTHS, "fixed by hand")
+INTERVAL = Interval.constant(0.9, HALF_WIDTH_MONTHS, "fixed by hand")
+EXPECTED_OF_FEMALE, EXPECTED_OF_MALE = 2.0, 3.0
+SCALED_WIDTHS = ((0.5, 1.0), (0.8, 2.5), (0.9, 4.0), (0.95, 6.0))
+SCALED = Interval(0.9, SCALED_WIDTHS, True, "fixed by hand")
+
+
+@st.composite
+def _intervals(draw: st.DrawFn) -> Interval:
+    levels = draw(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=8, unique=True))
+    count = len(levels)
+    widths = draw(st.lists(st.floats(0.001, 100), min_size=count, max_size=count))
+    return Interval(
+        level=draw(st.floats(min(levels), max(levels))),
+        widths=tuple(zip(sorted(levels), sorted(widths), strict=True)),
+        scaled=draw(st.booleans()),
+        method=draw(st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip)),
+    )
+
+
+intervals = _intervals()
+"""Any interval that a card can hold, for Hypothesis."""
 
 
 def tiny_onnx(
@@ -26,6 +51,8 @@ def tiny_onnx(
     image_name: str = "image",
     output_name: str = "bone_age_months",
     channels: int = 1,
+    expects_error: bool = False,
+    error_of_male: float = EXPECTED_OF_MALE,
 ) -> bytes:
     """The graph; ``white`` is what a white image is worth in months."""
     floats = TensorProto.FLOAT
@@ -36,6 +63,18 @@ def tiny_onnx(
         helper.make_node("Mul", ["sex", "male"], ["more"]),
         helper.make_node("Add", ["grey", "more"], [output_name]),
     ]
+    outputs = [helper.make_tensor_value_info(output_name, floats, ["n"])]
+    numbers = {"white": white, "male": MONTHS_OF_MALE}
+    if expects_error:
+        nodes += [
+            helper.make_node("Mul", ["sex", "error_of_male"], ["boys"]),
+            helper.make_node("Add", ["boys", "error"], ["expected_error_months"]),
+        ]
+        outputs.append(helper.make_tensor_value_info("expected_error_months", floats, ["n"]))
+        numbers |= {
+            "error": EXPECTED_OF_FEMALE,
+            "error_of_male": error_of_male - EXPECTED_OF_FEMALE,
+        }
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -43,11 +82,8 @@ def tiny_onnx(
             helper.make_tensor_value_info(image_name, floats, shape),
             helper.make_tensor_value_info("sex", floats, ["n"]),
         ],
-        [helper.make_tensor_value_info(output_name, floats, ["n"])],
-        [
-            helper.make_tensor("white", floats, [], [white]),
-            helper.make_tensor("male", floats, [], [MONTHS_OF_MALE]),
-        ],
+        outputs,
+        [helper.make_tensor(name, floats, [], [value]) for name, value in numbers.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
@@ -72,6 +108,12 @@ def tiny_card(**changes: object) -> Card:
 def tiny_bundle(path: Path, *, onnx_bytes: bytes | None = None, **changes: object) -> Path:
     """Write the bundle; ``changes`` are other fields of its card."""
     return write_bundle(path, onnx=onnx_bytes or tiny_onnx(), card=tiny_card(**changes))
+
+
+def scaled_bundle(path: Path, **changes: object) -> Path:
+    """A bundle whose interval is scaled by the error that its graph expects."""
+    graph = tiny_onnx(expects_error=True)
+    return tiny_bundle(path, onnx_bytes=graph, **{"interval": SCALED, **changes})
 
 
 def hand_pixels(seed: int = 0, height: int = 240, width: int = 180) -> NDArray[np.uint8]:
