@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boneage.errors import SettingsError
-from boneage.radiographs.geometry import pad_to_square, resize
+from boneage.radiographs.geometry import pad_to_square, reduce_to, resize
 
 sides = st.integers(1, 70)
 
@@ -59,6 +59,53 @@ def test_resize_keeps_the_centre_of_mass(side: int, size: int) -> None:
 def test_downscaling_is_antialiased() -> None:
     stripes = np.tile(np.array([0, 1], np.float32), (512, 256))
     assert np.allclose(resize(stripes, 64), 0.5)
+
+
+def grey_values(height: int, width: int, dtype: type) -> np.ndarray:
+    image = random_image(height, width)
+    return image if dtype == np.float32 else (image * np.iinfo(dtype).max).astype(dtype)
+
+
+dtypes = st.sampled_from([np.uint8, np.uint16, np.float32])
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 120), dtypes)
+def test_reducing_gives_the_short_side_and_keeps_the_aspect(
+    height: int, width: int, wanted: int, dtype: type
+) -> None:
+    image = grey_values(height, width, dtype)
+    before = image.copy()
+    reduced = reduce_to(image, wanted)
+    assert np.array_equal(image, before)
+    assert reduced.dtype == dtype
+    if wanted >= min(height, width):
+        assert reduced is image
+        return
+    factor = wanted / min(height, width)
+    assert min(reduced.shape) == wanted
+    assert abs(reduced.shape[0] - height * factor) <= 0.5
+    assert abs(reduced.shape[1] - width * factor) <= 0.5
+    assert image.min() <= reduced.min() <= reduced.max() <= image.max()
+    rounding = 1e-4 if dtype == np.float32 else 0.6
+    assert reduced.mean(dtype=float) == pytest.approx(image.mean(dtype=float), abs=rounding)
+    assert reduce_to(reduced, wanted) is reduced
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.sampled_from([2, 3, 7]), dtypes)
+def test_reducing_by_a_whole_factor_takes_the_mean_of_each_block(
+    height: int, width: int, factor: int, dtype: type
+) -> None:
+    image = grey_values(height * factor, width * factor, dtype)
+    blocks = image.reshape(height, factor, width, factor).mean(axis=(1, 3), dtype=float)
+    reduced = reduce_to(image, min(height, width))
+    assert reduced.shape == (height, width)
+    # Half a grey value for the rounding, and a little for sums in single precision.
+    assert np.abs(reduced - blocks).max() <= (1e-5 if dtype == np.float32 else 0.51)
+
+
+def test_reducing_can_be_left_out() -> None:
+    image = grey_values(60, 40, np.uint8)
+    assert reduce_to(image, 0) is image
 
 
 @pytest.mark.parametrize("size", [0, 15, 4097, -3, 64.0, True, "64"])

@@ -1,10 +1,12 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 from torch.nn import functional
 
 from boneage.errors import SettingsError
@@ -114,3 +116,69 @@ def test_the_resampling_is_that_of_pytorchs_affine_grid(
     grid = functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
     expected = functional.grid_sample(image, grid, align_corners=False)
     torch.testing.assert_close(moved, expected.clamp(1e-6, 1), rtol=0, atol=1e-4)
+
+
+BLURRED = AugmentationSettings(blur=0.02)
+
+
+def sharp(count: int, blur: list[float] | None) -> AugmentationDraw:
+    """A draw that changes nothing but the sharpness."""
+    values = {name: torch.full((count,), value) for name, value in NEUTRAL.items()}
+    return AugmentationDraw(**values, blur=None if blur is None else torch.tensor(blur))
+
+
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 5))
+def test_blur_leaves_every_other_draw_as_it_was(seed: int, count: int) -> None:
+    plain, blurred = (
+        draw_augmentation(count, settings, torch.Generator().manual_seed(seed))
+        for settings in (AugmentationSettings(), BLURRED)
+    )
+    assert plain.blur is None
+    assert blurred.blur is not None
+    assert blurred.blur.shape == (count,)
+    assert 0 <= blurred.blur.min() <= blurred.blur.max() <= 0.02
+    for field in dataclasses.fields(AugmentationDraw):
+        if field.name != "blur":
+            assert torch.equal(getattr(plain, field.name), getattr(blurred, field.name))
+
+
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 5))
+def test_a_blur_can_be_replayed_and_changes_nothing_but_the_sharpness(
+    seed: int, count: int
+) -> None:
+    images = torch.rand(count, 1, 32, 32, generator=torch.Generator().manual_seed(seed))
+    before = images.clone()
+    draw = draw_augmentation(count, BLURRED, torch.Generator().manual_seed(seed))
+    result = augment(images, draw)
+    assert torch.equal(images, before)
+    assert torch.equal(result, augment(images, draw))
+    assert result.shape == images.shape
+    assert result.is_contiguous()
+    assert 0 <= float(result.min()) <= float(result.max()) <= 1
+    assert draw.blur is not None
+    unblurred = augment(images, dataclasses.replace(draw, blur=None))
+    nothing = augment(images, dataclasses.replace(draw, blur=torch.zeros(count)))
+    torch.testing.assert_close(nothing, unblurred, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [24, 48])
+def test_the_blur_is_a_gaussian_of_its_own_for_each_image(size: int) -> None:
+    images = torch.rand(4, 1, size, size, generator=torch.Generator().manual_seed(1))
+    sigmas_px = [0.0, 0.4, 0.8, 1.2]
+    result = augment(images, sharp(4, [sigma / size for sigma in sigmas_px]))
+    for image, blurred, sigma in zip(images[:, 0], result[:, 0], sigmas_px, strict=True):
+        expected = image.numpy()
+        if sigma:
+            expected = ndimage.gaussian_filter(expected, sigma, mode="constant", radius=2)
+        np.testing.assert_allclose(blurred.numpy(), expected, atol=1e-4)
+
+
+def test_more_blur_leaves_less_noise_and_keeps_the_grey() -> None:
+    noise = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(2))
+    images = noise.expand(4, -1, -1, -1).contiguous()
+    result = augment(images, sharp(4, [0.0, 0.006, 0.012, 0.02]))
+    inner = result[:, 0, 4:-4, 4:-4]
+    variances = inner.var(dim=(1, 2)).tolist()
+    assert variances == sorted(variances, reverse=True)
+    assert variances[-1] < 0.2 * variances[0]
+    assert inner.mean(dim=(1, 2)).tolist() == pytest.approx([0.5] * 4, abs=0.02)
