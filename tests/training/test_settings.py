@@ -33,6 +33,15 @@ def test_an_unknown_name_is_refused() -> None:
         ({"device": "tpu"}, "--device"),
         ({"threads": -1}, "--threads"),
         ({"gradient_clip": -1.0}, "--gradient-clip"),
+        ({"ema": 1.0}, "--ema"),
+        ({"ema": -0.1}, "--ema"),
+        ({"keep": "first"}, "--keep must be one of best, last"),
+        ({"pretrained": 1, "architecture": "efficientnet"}, "--pretrained is on or off"),
+        ({"pretrained": True}, "--pretrained needs --architecture efficientnet"),
+        ({"pretrained": True, "architecture": "hypermodel"}, "no ImageNet weights for hypermodel"),
+        ({"loss": "distribution"}, "--loss distribution needs --architecture efficientnet"),
+        ({"stages": 2, "architecture": "efficientnet"}, "--stages"),
+        ({"hidden": 4, "architecture": "efficientnet"}, "--hidden"),
     ],
 )
 def test_a_value_out_of_range_names_the_flag(changes: dict[str, object], flag: str) -> None:
