@@ -3,6 +3,7 @@
 Where the graph is asked to expect an error, too, it expects 2 months, and 1 more if male.
 """
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,9 @@ from onnx import TensorProto, helper
 from boneage.inference.bundle import write_bundle
 from boneage.inference.card import Card
 from boneage.inference.intervals import Interval
+from boneage.radiographs.phantom import draw_phantom
 from boneage.radiographs.preparation import PREPARATION_VERSION, PreparationSettings
+from boneage.radiographs.radiograph import Sex
 
 SIZE_PX = 64
 MONTHS_OF_WHITE = 400.0
@@ -116,18 +119,19 @@ def scaled_bundle(path: Path, **changes: object) -> Path:
     return tiny_bundle(path, onnx_bytes=graph, **{"interval": SCALED, **changes})
 
 
-def hand_pixels(seed: int = 0, height: int = 240, width: int = 180) -> NDArray[np.uint8]:
-    """A bright palm with five fingers on black, roughly as a radiograph shows a hand."""
+@cache
+def _phantom(seed: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
-    image = np.full((height, width), 12, np.uint8)
-    grey = int(rng.integers(120, 220))
-    palm = (width // 2, int(height * 0.68))
-    cv2.ellipse(image, palm, (width // 4, height // 6), 0, 0, 360, grey, -1)
-    for share in np.linspace(0.2, 0.8, 5):
-        tip = (int(width * share), int(height * (0.12 + abs(share - 0.5) * 0.4)))
-        cv2.line(image, palm, tip, grey + 20, width // 16)
-    noise = rng.integers(0, 8, image.shape, dtype=np.uint8)
-    return np.asarray(cv2.add(image, noise), dtype=np.uint8)
+    sex = Sex.MALE if seed % 2 else Sex.FEMALE
+    return np.asarray(draw_phantom(float(rng.uniform(60, 200)), sex, rng=rng, height_px=320).pixels)
+
+
+def hand_pixels(seed: int = 0, height: int = 240, width: int = 180) -> NDArray[np.uint8]:
+    """A drawn hand that the intake gate takes for one."""
+    drawn = _phantom(seed)
+    if drawn.dtype != np.uint8:
+        drawn = (drawn // 257).astype(np.uint8)
+    return np.asarray(cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def write_hand(path: Path, seed: int = 0) -> Path:

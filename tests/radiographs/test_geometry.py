@@ -103,6 +103,37 @@ def test_reducing_by_a_whole_factor_takes_the_mean_of_each_block(
     assert np.abs(reduced - blocks).max() <= (1e-5 if dtype == np.float32 else 0.51)
 
 
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 120), dtypes)
+def test_reducing_by_samples_has_the_shape_of_reducing_by_means(
+    height: int, width: int, wanted: int, dtype: type
+) -> None:
+    image = grey_values(height, width, dtype)
+    sampled = reduce_to(image, wanted, method="samples")
+    assert sampled.dtype == dtype
+    assert sampled.shape == reduce_to(image, wanted).shape
+    assert (sampled is image) == (wanted >= min(height, width))
+
+
+def test_reducing_by_samples_aliases_what_means_smooth_away() -> None:
+    # Stripes of two pixels, finer than the wanted scale and coarser than three times of it.
+    stripes = np.tile(np.array([0, 0, 255, 255], np.uint8), (300, 75))
+    smooth, sampled = (reduce_to(stripes, 100, method=name) for name in ("means", "samples"))
+    assert smooth.std() < 0.6 * sampled.std()
+    flat = np.full((300, 200), 77, np.uint8)
+    assert (reduce_to(flat, 100, method="samples") == 77).all()
+
+
+def test_reducing_by_samples_takes_the_middles_of_a_square_grid() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8)
+    # At most three times as large: nothing is averaged, every third pixel is taken.
+    assert np.array_equal(reduce_to(image, 100, method="samples"), image[1::3, 1::3])
+
+
+def test_an_unknown_way_of_reducing_is_refused() -> None:
+    with pytest.raises(SettingsError, match="reduce_by must be one of means, samples"):
+        reduce_to(np.zeros((9, 9), np.uint8), 3, method="nearest")
+
+
 def test_reducing_can_be_left_out() -> None:
     image = grey_values(60, 40, np.uint8)
     assert reduce_to(image, 0) is image
