@@ -171,7 +171,8 @@ def test_the_weights_of_every_member_belong_to_the_ensemble() -> None:
 
 @pytest.fixture(scope="module")
 def ensemble() -> Ensemble:
-    return Ensemble([member(1, stages=4, hidden=256)], mirror=True)  # exporting more takes long
+    members = [member(1, stages=4, hidden=256)]  # exporting more takes long
+    return Ensemble(members, mirror=True, zooms=(1.0, 1.125))
 
 
 @pytest.fixture(scope="module")
@@ -225,8 +226,10 @@ def test_float16_halves_the_weights_and_hardly_moves_an_answer(graph: bytes) -> 
     assert bytes_of_weights(small) == pytest.approx(bytes_of_weights(graph) / 2, rel=0.1)
     assert len(small) < 0.65 * len(graph)
     before, after = run(graph, IMAGES, SEXES), run(small, IMAGES, SEXES)
-    # This head is fitted without restraint and magnifies what the features lose.
-    assert np.abs(before["bone_age_months"] - after["bone_age_months"]).max() < 0.4
+    # Two networks trained on the RSNA radiographs moved by 0.04 months, and by 0.25 at most.
+    moved = np.abs(before["bone_age_months"] - after["bone_age_months"])
+    assert 0 < moved.mean() < 0.1
+    assert moved.max() < 0.4
     assert np.abs(before["expected_error_months"] - after["expected_error_months"]).max() < 0.05
 
 

@@ -5,7 +5,9 @@ from boneage.training.settings import TrainingSettings
 
 
 def test_settings_survive_json() -> None:
-    settings = TrainingSettings().updated(epochs=3, dropout=0.3, flip=0.0, blocks=[1, 1])
+    settings = TrainingSettings().updated(
+        epochs=3, dropout=0.3, flip=0.0, blocks=[1, 1], zooms=[1, 1.2]
+    )
     assert settings.network.dropout == 0.3
     assert settings.augmentation.flip == 0
     assert TrainingSettings.from_dict(settings.to_dict()) == settings
@@ -35,6 +37,9 @@ def test_an_unknown_name_is_refused() -> None:
         ({"gradient_clip": -1.0}, "--gradient-clip"),
         ({"ema": 1.0}, "--ema"),
         ({"ema": -0.1}, "--ema"),
+        ({"zooms": []}, "zooms"),
+        ({"zooms": [0.9]}, "zooms"),
+        ({"zooms": [1.0] * 9}, "zooms"),
         ({"keep": "first"}, "--keep must be one of best, last"),
         ({"pretrained": 1, "architecture": "efficientnet"}, "--pretrained is on or off"),
         ({"pretrained": True}, "--pretrained needs --architecture efficientnet"),
