@@ -230,7 +230,7 @@ def test_float16_halves_the_weights_and_hardly_moves_an_answer(graph: bytes) -> 
     moved = np.abs(before["bone_age_months"] - after["bone_age_months"])
     assert 0 < moved.mean() < 0.1
     assert moved.max() < 0.4
-    assert np.abs(before["expected_error_months"] - after["expected_error_months"]).max() < 0.05
+    assert np.abs(before["expected_error_months"] - after["expected_error_months"]).max() < 0.1
 
 
 def test_float16_is_computed_in_float32(graph: bytes, tmp_path: Path) -> None:
