@@ -87,7 +87,7 @@ def write(folder: Path, network: IntakeNetwork, plan: Plan, pools: Pools, held_o
             f"{len(pools.pictures)} pictures and {len(pools.medical)} MRI images from open-source "
             "packages, and non-hands made by recipes/intake"
         ),
-        "calibrated_on": f"{held_out} further radiographs of the same split, in four positions each",
+        "calibrated_on": f"{held_out} further radiographs of the same split, in 4 positions each",
         "figures": {},
         "terms": "non-commercial research",
         "intended_use": "refusing what is not one hand on a radiograph, and turning hands upright",
