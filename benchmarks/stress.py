@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 sys.path.insert(0, str(SOURCE))
 
-from boneage.radiographs.turning import turn  # noqa: E402
-
 from boneage import load  # noqa: E402
 from boneage.evaluation.paired import paired_difference  # noqa: E402
 from boneage.inference.prediction import Prediction, Query  # noqa: E402
 from boneage.inference.predictor import Predictor  # noqa: E402
 from boneage.radiographs.radiograph import Radiograph, Sex  # noqa: E402
 from boneage.radiographs.readers import read_radiograph  # noqa: E402
+from boneage.radiographs.turning import turn  # noqa: E402
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels], NDArray[Any]]
