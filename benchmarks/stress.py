@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder of shared data")
     parser.add_argument("--model", help="bundle; by default the one that comes with boneage")
     parser.add_argument("--count", type=int, help="so many radiographs instead of all")
+    parser.add_argument("--threads", type=int, help="threads for predicting; by default all cores")
     args = parser.parse_args()
     folder = args.data / "rsna-100px"
     with (folder / "split.csv").open(newline="") as file:
@@ -107,7 +108,7 @@ def main() -> None:
         )
         for row in rows
     ]
-    predictor = load(args.model)
+    predictor = load(args.model, threads=args.threads)
     plain = np.fromiter(answers(predictor, radiographs, None), float)
     taken = np.isfinite(plain)
     mae = np.abs(plain - labels)[taken].mean()
