@@ -283,12 +283,15 @@ def test_models_that_cannot_be_used(
         assert not out.exists()
 
 
-def test_without_any_model_it_says_how_to_get_one(run_cli: Any, scans: Path) -> None:
-    done = run_cli("predict", scans, "--sex", "F", env={"BONEAGE_MODEL": ""})
-    if done.returncode == 0:
-        pytest.skip("a model comes with this release")
-    assert "--model" in done.stderr
-    assert "train" in done.stderr
+def test_without_any_model_the_one_that_comes_along_answers(run_cli: Any, tmp_path: Path) -> None:
+    hand = write_hand(tmp_path / "hand.png", seed=3)
+    done = run_cli("predict", hand, "--sex", "M", env={"BONEAGE_MODEL": ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    lower, months, upper = (
+        float(row[name]) for name in ("lower_months", "bone_age_months", "upper_months")
+    )
+    assert 0 <= lower < months < upper < 300
 
 
 def test_the_radiographs_are_not_changed(run_cli: Any, bundle: Path, scans: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from boneage.errors import SettingsError
+from boneage.radiographs.preparation import PreparationSettings
 from boneage.training.recipe import CARD_TEXTS, Recipe, read_recipe
 from boneage.training.settings import TrainingSettings
 
@@ -66,7 +67,7 @@ def test_each_part_may_be_missing(tmp_path: Path, part: str) -> None:
 
 def test_the_config_of_a_run_is_a_recipe(tmp_path: Path) -> None:
     settings = TrainingSettings().updated(size_px=64, epochs=3)
-    preparation = {"size_px": 64, "crop": False, "margin": 0.1, "stretch": True, "reduce_to": 0.5}
+    preparation = PreparationSettings(64, crop=False, margin=0.1, reduce_to=0.5).to_dict()
     config = {
         "boneage_version": "0.1.0",
         "settings": settings.to_dict(),
