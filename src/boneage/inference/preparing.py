@@ -22,8 +22,8 @@ __all__ = ["TILT_DEG", "ModelPreparation"]
 TILT_DEG = 30.0
 """Hands that lean further than this, in degrees, are put upright; networks cope with less.
 
-Turning by a tilt interpolates, which costs a radiograph of 100 px more than a small tilt does: on 150
-of them, tilted by 15 degrees, it made no difference; from 30 degrees on it helped by a month."""
+Turning by a tilt interpolates, which costs a radiograph of 100 px more than a small tilt does: on
+150 of them, tilted by 15 degrees, it made no difference; from 30 degrees on it helped by a month."""
 
 
 class ModelPreparation:
