@@ -23,7 +23,8 @@ TILT_DEG = 30.0
 """Hands that lean further than this, in degrees, are put upright; networks cope with less.
 
 Turning by a tilt interpolates, which costs a radiograph of 100 px more than a small tilt does: on
-150 of them, tilted by 15 degrees, it made no difference; from 30 degrees on it helped by a month."""
+150 of them, tilted by 15 degrees, it made no difference; from 30 degrees on it helped by a month.
+"""
 
 
 class ModelPreparation:
