@@ -5,6 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
+from boneage.apps.training_options import (
+    BatchSize,
+    Cache,
+    Device,
+    Epochs,
+    ImagesFolder,
+    LabelTable,
+    Overwrite,
+    Threads,
+    Workers,
+)
+
 __all__ = ["crossval"]
 
 
@@ -45,49 +57,23 @@ def crossval(
             "--resume", help="Go on with the run in --out: finished folds are kept as they are."
         ),
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove the run in --out and start anew.")
-    ] = False,
-    images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The images folder, if DATA leaves a choice.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="The label table, if DATA leaves a choice.")
-    ] = None,
+    overwrite: Overwrite = False,
+    images: ImagesFolder = None,
+    labels: LabelTable = None,
     size: Annotated[
         int | None,
         typer.Option(metavar="PX", help="Side of the prepared image, 32 to 2048."),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Passes over the training radiographs.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Radiographs in a step, 1 to 4096.")
-    ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Fixes folds, weights, order, augmentation and dropout."),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|cpu|cuda|mps", help="Where to compute [auto: a GPU where there is one]."
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads; 0: all cores [0].")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for prepared images. Default: $BONEAGE_CACHE, else the user's.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Processes that prepare images. Default: all cores."),
-    ] = None,
+    device: Device = None,
+    threads: Threads = None,
+    cache: Cache = None,
+    workers: Workers = None,
 ) -> None:
     """Cross-validate: train a network on all folds but one, for each fold, and combine them.
 
@@ -114,9 +100,7 @@ def crossval(
         "threads": threads,
     }
     recipe = read_recipe(config)
-    settings = recipe.settings.updated(
-        **{name: value for name, value in given.items() if value is not None}
-    )
+    settings = recipe.settings_with(given)
     found = Data(
         data,
         images=images,

@@ -9,6 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
+from boneage.apps.training_options import (
+    BatchSize,
+    Cache,
+    Device,
+    Epochs,
+    ImagesFolder,
+    LabelTable,
+    Overwrite,
+    Threads,
+    Workers,
+)
+
 __all__ = ["demo", "train"]
 
 
@@ -33,15 +45,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, from its last epoch.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove the run in --out and start anew.")
-    ] = False,
-    images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The images folder, if DATA leaves a choice.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="The label table, if DATA leaves a choice.")
-    ] = None,
+    overwrite: Overwrite = False,
+    images: ImagesFolder = None,
+    labels: LabelTable = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -100,12 +106,8 @@ def train(
             "--pretrained/--no-pretrained", help="EfficientNet: start from ImageNet weights [no]."
         ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Passes over the training radiographs.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Radiographs in a step, 1 to 4096.")
-    ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
     learning_rate: Annotated[
         float | None, typer.Option(metavar="RATE", help="Peak learning rate, above 0 to 1.")
     ] = None,
@@ -132,12 +134,7 @@ def train(
         int | None,
         typer.Option(metavar="N", help="Fixes weights, order, augmentation and dropout [0]."),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|cpu|cuda|mps", help="Where to compute [auto: a GPU where there is one]."
-        ),
-    ] = None,
+    device: Device = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -145,20 +142,9 @@ def train(
             help="auto is bf16 where the processor computes in it, else float32 [auto].",
         ),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads; 0: all cores [0].")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for prepared images. Default: $BONEAGE_CACHE, else the user's.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Processes that prepare images. Default: all cores."),
-    ] = None,
+    threads: Threads = None,
+    cache: Cache = None,
+    workers: Workers = None,
 ) -> None:
     """Train a network on a folder of labelled radiographs.
 
@@ -199,9 +185,7 @@ def train(
         "threads": threads,
     }
     recipe = read_recipe(config)
-    settings = recipe.settings.updated(
-        **{name: value for name, value in given.items() if value is not None}
-    )
+    settings = recipe.settings_with(given)
     preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
     found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
     note(found.summary())

@@ -33,7 +33,7 @@ from boneage.training.run import (
     sexes_in,
     write_predictions,
 )
-from boneage.training.run_folder import METRICS_FILE
+from boneage.training.run_folder import METRICS_FILE, fold_folder
 from boneage.training.settings import TrainingSettings
 
 __all__ = ["Combined", "combine_folds", "load_network"]
@@ -99,7 +99,7 @@ def combine_folds(
         OutputError: The run folder cannot be written.
     """
     members = [
-        load_network(out / f"fold-{fold}" / "bundle", settings)
+        load_network(fold_folder(out, fold) / "bundle", settings)
         for fold in sorted(set(fold_of.values()))
     ]
     views: dict[str, Any] = {"mirror": settings.augmentation.flip > 0, "zooms": settings.zooms}

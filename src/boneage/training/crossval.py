@@ -19,10 +19,10 @@ from boneage.inference.bundle import read_card
 from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.combine import Combined, combine_folds
 from boneage.training.run import check_size, train_run
-from boneage.training.run_folder import METRICS_FILE, fingerprint, open_run
+from boneage.training.run_folder import METRICS_FILE, fold_folder, open_run, part_facts
 from boneage.training.settings import TrainingSettings
 
-__all__ = ["CrossvalRun", "crossval_run", "fold_folder"]
+__all__ = ["CrossvalRun", "crossval_run"]
 
 LARGEST_FOLDS = 50
 
@@ -42,11 +42,6 @@ class CrossvalRun:
     finished: tuple[int, ...]
     folds: int
     combined: Combined | None
-
-
-def fold_folder(run: Path, fold: int) -> Path:
-    """Where a fold lies; ``fold`` counts from 1."""
-    return run / f"fold-{fold}"
 
 
 def crossval_run(
@@ -106,11 +101,8 @@ def crossval_run(
         "data": {
             "preparation": None if data.preparation is None else data.preparation.to_dict(),
             "preparation_version": PREPARATION_VERSION,
-            "train": {"count": len(training), "sha256": fingerprint(training.records)},
-            "held_out": {
-                "count": 0 if held_out is None else len(held_out),
-                "sha256": fingerprint(() if held_out is None else held_out.records),
-            },
+            "train": part_facts(training.records),
+            "held_out": part_facts(() if held_out is None else held_out.records),
         },
     }
     open_run(out, config, resume=resume, overwrite=overwrite)

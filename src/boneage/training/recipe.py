@@ -43,6 +43,16 @@ class Recipe:
                 + (f"; not {', '.join(unknown)}." if unknown else ".")
             )
 
+    def settings_with(self, given: Mapping[str, Any]) -> TrainingSettings:
+        """The settings with what was given put before them; None stands for not given.
+
+        Raises:
+            SettingsError: A name is unknown or a value out of range.
+        """
+        return self.settings.updated(
+            **{name: value for name, value in given.items() if value is not None}
+        )
+
     def prepare_at(self, size_px: int) -> PreparationSettings:
         """The preparation for images of ``size_px``.
 

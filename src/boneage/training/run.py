@@ -23,7 +23,7 @@ from boneage.inference.session import Network
 from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.export import export_bundle, to_onnx
 from boneage.training.fit import Fit, fit
-from boneage.training.run_folder import METRICS_FILE, fingerprint, open_run
+from boneage.training.run_folder import METRICS_FILE, open_run, part_facts
 from boneage.training.settings import TrainingSettings
 
 __all__ = [
@@ -101,8 +101,8 @@ def train_run(
         "data": {
             "preparation": None if data.preparation is None else data.preparation.to_dict(),
             "preparation_version": PREPARATION_VERSION,
-            "train": {"count": len(train), "sha256": fingerprint(train.records)},
-            "validation": {"count": len(validation), "sha256": fingerprint(validation.records)},
+            "train": part_facts(train.records),
+            "validation": part_facts(validation.records),
         },
     }
     run = open_run(out, config, resume=resume, overwrite=overwrite)

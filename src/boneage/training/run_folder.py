@@ -7,7 +7,7 @@ a run is ever removed, and a run that is resumed must be the one that was begun.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,15 @@ from boneage.dataset.records import Record
 from boneage.errors import InputError, RunExistsError, SettingsError
 from boneage.files import make_folder, output_errors, write_json
 
-__all__ = ["CONFIG_FILE", "METRICS_FILE", "RunFolder", "fingerprint", "open_run"]
+__all__ = [
+    "CONFIG_FILE",
+    "METRICS_FILE",
+    "RunFolder",
+    "fingerprint",
+    "fold_folder",
+    "open_run",
+    "part_facts",
+]
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
@@ -42,6 +50,16 @@ def fingerprint(records: Iterable[Record]) -> str:
     """SHA-256 over ids and labels, whatever their order: the same data or not."""
     lines = sorted(f"{item.id}\t{item.sex}\t{item.bone_age_months:g}" for item in records)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def part_facts(records: Sequence[Record]) -> dict[str, Any]:
+    """How many radiographs a part of the data has, and which, for ``config.json``."""
+    return {"count": len(records), "sha256": fingerprint(records)}
+
+
+def fold_folder(run: Path, fold: int) -> Path:
+    """Where a fold of a cross-validation lies; ``fold`` counts from 1."""
+    return run / f"fold-{fold}"
 
 
 def open_run(
