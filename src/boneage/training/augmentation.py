@@ -13,8 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from boneage.errors import SettingsError
+from boneage.training.recompression import recompress
 
 __all__ = ["AugmentationDraw", "AugmentationSettings", "augment", "draw_augmentation"]
+
+_JPEG_QUALITY = (20.0, 90.0)
+# Below 20 the blocks hide what a reader looks for; above 90 there is nothing to learn from.
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class AugmentationSettings:
         blur: Largest standard deviation of a Gaussian blur as a share of the side, 0 to 0.02. A
             radiograph that was reduced without antialiasing is sharper than one with it, and a
             network is to read both.
+        jpeg: Probability of a passage through a JPEG file of low quality, 0 to 1.
     """
 
     flip: float = 0.5
@@ -42,6 +47,7 @@ class AugmentationSettings:
     contrast: float = 0.2
     brightness: float = 0.05
     blur: float = 0.0
+    jpeg: float = 0.0
 
     def __post_init__(self) -> None:
         for name, high in (
@@ -53,6 +59,7 @@ class AugmentationSettings:
             ("contrast", 0.9),
             ("brightness", 0.5),
             ("blur", 0.02),
+            ("jpeg", 1.0),
         ):
             value = getattr(self, name)
             if not 0 <= value <= high:
@@ -96,6 +103,7 @@ class AugmentationDraw:
         contrast: Factor of the grey values.
         brightness: What is added to the grey values.
         blur: Standard deviation of the blur as a share of the side, or None for no blur at all.
+        quality: JPEG quality, 0 for no JPEG, or None for none at all.
     """
 
     flip: Tensor
@@ -107,6 +115,7 @@ class AugmentationDraw:
     contrast: Tensor
     brightness: Tensor
     blur: Tensor | None = None
+    quality: Tensor | None = None
 
 
 def draw_augmentation(
@@ -136,14 +145,22 @@ def draw_augmentation(
         contrast=1 + uniform(settings.contrast),
         brightness=uniform(settings.brightness),
         blur=torch.rand(count, generator=generator) * settings.blur if settings.blur else None,
+        quality=_draw_quality(count, settings.jpeg, generator) if settings.jpeg else None,
     )
+
+
+def _draw_quality(count: int, share: float, generator: torch.Generator) -> Tensor:
+    low, high = _JPEG_QUALITY
+    chosen = torch.rand(count, generator=generator) < share
+    quality = low + torch.rand(count, generator=generator) * (high - low)
+    return torch.where(chosen, quality.round(), 0.0)
 
 
 def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
     """Apply a draw.
 
-    The geometry is one resampling (bilinear, black outside), so the changes do not blur the image
-    one after the other.
+    A JPEG comes first, as it would before anything is prepared. The geometry is one resampling
+    (bilinear, black outside), so the changes do not blur the image one after the other.
 
     Args:
         images: Prepared radiographs, float, shape (N, 1, S, S), 0 to 1. Not changed.
@@ -153,6 +170,8 @@ def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
         Changed images of the same shape, 0 to 1.
     """
     device = images.device
+    if draw.quality is not None:
+        images = recompress(images, draw.quality)
     cosine = torch.cos(draw.angle_rad) / draw.scale
     sine = torch.sin(draw.angle_rad) / draw.scale
     # A sampling grid maps output to input, so this is the inverse of "mirror, turn, scale, shift".
