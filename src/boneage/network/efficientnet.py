@@ -10,7 +10,7 @@ It answers with a distribution over ages: what each place adds to the logit of e
 exactly, not estimated.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -151,6 +151,25 @@ class EfficientNetLite(nn.Module):
         self.sex_embedding = nn.Sequential(nn.Linear(1, embedding), nn.Linear(embedding, hidden))
         self.dropout = nn.Dropout(dropout)
         self.answer = nn.Linear(hidden, len(AGE_BINS_MONTHS) + 1)
+        self._frozen: tuple[nn.Module, ...] = ()
+
+    def freeze(self, blocks: int) -> None:
+        """Keep the weights and the statistics of the stem and the first blocks from learning.
+
+        Args:
+            blocks: How many; 0 freezes nothing, not even the stem.
+        """
+        self._frozen = (self.stem, *list(self.blocks)[:blocks]) if blocks else ()
+        for module in self._frozen:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of training; what is frozen stays in that of evaluation."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
 
     def forward(self, image: Tensor, sex: Tensor) -> Tensor:
         """Logits of the ages, and the expected error.

@@ -20,6 +20,8 @@ class Ensemble(nn.Module):
             mirrored left one, so the answer does not depend on the side.
         zooms: Ask about the hand at each of these sizes, 1 or larger, and take the mean; what
             reaches beyond the input is cut off.
+        mirror_each: With ``mirror``, ask about the mirror image at each size. Otherwise at every
+            second size, the second first, and there not about the hand as it is.
     """
 
     def __init__(
@@ -28,12 +30,14 @@ class Ensemble(nn.Module):
         *,
         mirror: bool,
         zooms: Sequence[float] = (1.0,),
+        mirror_each: bool = True,
     ) -> None:
         super().__init__()
         self._members = tuple(members)
         self.members = nn.ModuleList(members)  # so that torch sees their weights
         self.mirror = mirror
         self.zooms = tuple(zooms)
+        self.mirror_each = mirror_each
 
     @property
     def expects_error(self) -> bool:
@@ -48,8 +52,10 @@ class Ensemble(nn.Module):
             sex: 1 for male, 0 for female, float, shape (N,).
         """
         views = [zoomed(image, zoom) for zoom in self.zooms]
-        if self.mirror:
+        if self.mirror and self.mirror_each:
             views += [torch.flip(view, dims=(3,)) for view in views]
+        elif self.mirror:
+            views[1::2] = [torch.flip(view, dims=(3,)) for view in views[1::2]]
         # One call for all views: a fraction of the graph of many calls, and quicker to load.
         image, sex = torch.cat(views), torch.cat([sex] * len(views))
         answers = [member.answer(image, sex) for member in self._members]
@@ -61,7 +67,7 @@ class Ensemble(nn.Module):
 
     def _mean(self, values: Tensor) -> Tensor:
         """Mean over members and views of (members, views * N): shape (N,)."""
-        views = len(self.zooms) * (2 if self.mirror else 1)
+        views = len(self.zooms) * (2 if self.mirror and self.mirror_each else 1)
         # The number of radiographs is the one that is left open, so that it stays free in ONNX.
         return values.reshape(len(self._members), views, -1).mean(dim=(0, 1))
 

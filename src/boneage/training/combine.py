@@ -102,7 +102,11 @@ def combine_folds(
         load_network(fold_folder(out, fold) / "bundle", settings)
         for fold in sorted(set(fold_of.values()))
     ]
-    views: dict[str, Any] = {"mirror": settings.augmentation.flip > 0, "zooms": settings.zooms}
+    views: dict[str, Any] = {
+        "mirror": settings.augmentation.flip > 0,
+        "zooms": settings.zooms,
+        "mirror_each": settings.mirror_each,
+    }
     # What was discarded on the way has no row and is passed over.
     dealt, apart = prepared.subset(fold_of), prepared.subset(held_out)
     facts: dict[str, Any] = {

@@ -26,9 +26,10 @@ _SPREAD_WEIGHT = 0.1
 
 
 def weight_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights with decay, and biases and normalisation without it."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
+    """Weights with decay, and biases and normalisation without it; frozen ones in neither."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    decayed = [p for p in learning if p.ndim > 1]
+    plain = [p for p in learning if p.ndim <= 1]
     return [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},

@@ -18,19 +18,28 @@ from boneage.files import make_folder, output_errors, write_json
 
 __all__ = [
     "CONFIG_FILE",
+    "FOLDS_FILE",
     "METRICS_FILE",
     "RunFolder",
     "fingerprint",
     "fold_folder",
     "open_run",
     "part_facts",
+    "stage_folder",
 ]
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
+FOLDS_FILE = "folds.csv"
 
 # What may differ when a run goes on: it changes nothing that is learned.
-_FREE_TO_CHANGE = ("settings.device", "settings.threads", "settings.zooms", "boneage_version")
+_FREE_TO_CHANGE = (
+    "settings.device",
+    "settings.threads",
+    "settings.zooms",
+    "settings.mirror_each",
+    "boneage_version",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,11 @@ def part_facts(records: Sequence[Record]) -> dict[str, Any]:
 def fold_folder(run: Path, fold: int) -> Path:
     """Where a fold of a cross-validation lies; ``fold`` counts from 1."""
     return run / f"fold-{fold}"
+
+
+def stage_folder(run: Path, stage: int) -> Path:
+    """Where the folds of an earlier stage of training lie; ``stage`` counts from 1."""
+    return run / f"stage-{stage}"
 
 
 def open_run(

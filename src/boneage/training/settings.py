@@ -40,8 +40,13 @@ class TrainingSettings:
             on the validation part, so its figures are unbiased; ``patience`` is without effect.
         patience: Epochs without a better validation MAE after which training stops, 0 (never) to
             10,000.
+        frozen_blocks: Blocks of the EfficientNet's trunk, and the stem before them, that keep their
+            weights, 0 (none) to 16. A network that has learned already trains on in less time so:
+            with 3 frozen a step takes 0.72 of the time (128 px, one thread).
         zooms: Sizes, 1 to 2, at which an ensemble looks at each hand (see ``Ensemble``); training
             itself does not use them.
+        mirror_each: Whether an ensemble looks at the mirrored hand at each of the zooms, or only at
+            every second one (and there not at the hand as it is): half the work.
         validation_fraction: Share of the radiographs set aside for validation where no split is
             given, above 0 to 0.5.
         seed: Fixes the weights, the order, the augmentation and the dropout, 0 to 2**32 - 1.
@@ -65,7 +70,9 @@ class TrainingSettings:
     ema: float = 0.0
     keep: str = "best"
     patience: int = 10
+    frozen_blocks: int = 0
     zooms: tuple[float, ...] = (1.0,)
+    mirror_each: bool = True
     validation_fraction: float = 0.1
     seed: int = 0
     precision: str = "auto"
@@ -82,6 +89,7 @@ class TrainingSettings:
             ("--weight-decay", self.weight_decay, 0, 10),
             ("--gradient-clip", self.gradient_clip, 0, 1000),
             ("--patience", self.patience, 0, 10_000),
+            ("--frozen-blocks", self.frozen_blocks, 0, 16),
             ("--seed", self.seed, 0, 2**32 - 1),
             ("--threads", self.threads, 0, 1024),
         ):
@@ -100,8 +108,11 @@ class TrainingSettings:
             )
         if not 0 <= self.ema < 1:
             raise SettingsError(f"--ema must be at least 0 and below 1, not {self.ema}.")
-        if not isinstance(self.pretrained, bool):
-            raise SettingsError(f"--pretrained is on or off, not {self.pretrained!r}.")
+        for flag, switch in (("--pretrained", self.pretrained), ("mirror_each", self.mirror_each)):
+            if not isinstance(switch, bool):
+                raise SettingsError(f"{flag} is on or off, not {switch!r}.")
+        if self.frozen_blocks and self.network.architecture != "efficientnet":
+            raise SettingsError("--frozen-blocks needs --architecture efficientnet.")
         if self.pretrained and self.network.architecture != "efficientnet":
             raise SettingsError(
                 "--pretrained needs --architecture efficientnet: there are no ImageNet weights for "
