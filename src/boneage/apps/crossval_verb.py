@@ -51,6 +51,14 @@ def crossval(
             "out, and the ensemble is measured on them once, at the end.",
         ),
     ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Train on: each fold from its own network in the run folder or the ensemble of an "
+            "earlier cross-validation over the same folds.",
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -117,6 +125,8 @@ def crossval(
         only=tuple(fold or ()),
         split=split,
         card=dict(recipe.card),
+        before=recipe.stages_before(given),
+        start_from=start_from,
         resume=resume,
         overwrite=overwrite,
         workers=workers,

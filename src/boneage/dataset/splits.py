@@ -14,7 +14,7 @@ from boneage.dataset.tables import ID_KEYS, column_key, read_table
 from boneage.errors import LabelsError, SettingsError
 from boneage.radiographs.radiograph import Sex
 
-__all__ = ["read_split", "stratified_folds", "stratified_split"]
+__all__ = ["read_folds", "read_split", "stratified_folds", "stratified_split"]
 
 _PARTS = {
     "train": "train", "training": "train",
@@ -65,6 +65,34 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
             )
         lines.setdefault(row_id, line)
     return parts
+
+
+def read_folds(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read which fold each radiograph belongs to.
+
+    Args:
+        path: A table with the columns ``id`` and ``fold``, as in a cross-validation's
+            ``folds.csv``.
+
+    Returns:
+        Fold, from 1, by id.
+
+    Raises:
+        LabelsError: The file cannot be read, lacks a column, or has a fold that is no number
+            from 1 on.
+    """
+    table = read_table(path)
+    keys = [column_key(name) for name in table.header]
+    if keys.count("fold") != 1 or sum(key in ID_KEYS for key in keys) != 1:
+        raise LabelsError(f"{table.path} needs one column 'id' and one column 'fold'.")
+    id_column = next(at for at, key in enumerate(keys) if key in ID_KEYS)
+    folds: dict[str, int] = {}
+    for (line, cells), row_id in zip(table.rows, table.ids(id_column), strict=True):
+        word = cells[keys.index("fold")]
+        if not (word.isascii() and word.isdigit() and int(word) > 0):
+            raise LabelsError(f"{table.path}, line {line}: {word!r} is no fold from 1 on.")
+        folds[row_id] = int(word)
+    return folds
 
 
 def stratified_split(

@@ -19,8 +19,16 @@ from boneage.inference.bundle import read_card
 from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.combine import Combined, combine_folds
 from boneage.training.run import check_size, train_run
-from boneage.training.run_folder import METRICS_FILE, fold_folder, open_run, part_facts
+from boneage.training.run_folder import (
+    FOLDS_FILE,
+    METRICS_FILE,
+    fold_folder,
+    open_run,
+    part_facts,
+    stage_folder,
+)
 from boneage.training.settings import TrainingSettings
+from boneage.training.start import check_same_folds, read_start
 
 __all__ = ["CrossvalRun", "crossval_run"]
 
@@ -53,6 +61,8 @@ def crossval_run(
     only: Sequence[int] = (),
     split: Path | None = None,
     card: dict[str, Any] | None = None,
+    before: Sequence[TrainingSettings] = (),
+    start_from: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
@@ -69,6 +79,10 @@ def crossval_run(
         split: CSV that says who trains. Whoever it gives another part is held out: no fold sees
             them, and the ensemble is measured on them once, at the end.
         card: What the card of the ensemble is to say; see ``CARD_TEXTS``.
+        before: Stages of training that each fold goes through first, every one from the weights
+            that the one before it left.
+        start_from: The run folder of an earlier cross-validation over the same folds, or its
+            ensemble: each fold trains on from its own network there, without ``before``.
         resume: Go on with the run in ``out``.
         overwrite: Replace the run in ``out``.
         workers: Processes that prepare images; all cores by default.
@@ -82,7 +96,8 @@ def crossval_run(
         RunExistsError: ``out`` is in use.
         LabelsError: The split leaves nobody to train on.
         OutputError: ``out`` or the cache cannot be written.
-        TrainingError: The training cannot go on.
+        TrainingError: The training cannot go on, or ``start_from`` is of another network.
+        InputError: ``start_from`` is of other folds or cannot be trained on from.
     """
     check_size(data, settings)
     if not 2 <= folds <= LARGEST_FOLDS:
@@ -94,6 +109,10 @@ def crossval_run(
         name: fold + 1
         for name, fold in stratified_folds(training.records, folds, settings.seed).items()
     }
+    if start_from is not None:
+        check_same_folds(start_from, fold_of)
+    stages = [*before, settings] if start_from is None else [settings]
+    earlier = [stage.to_dict() for stage in stages[:-1]]
     config = {
         "boneage_version": __version__,
         "settings": settings.to_dict(),
@@ -104,25 +123,34 @@ def crossval_run(
             "train": part_facts(training.records),
             "held_out": part_facts(() if held_out is None else held_out.records),
         },
+        **({"before": earlier} if earlier else {}),
+        **({} if start_from is None else {"starts_from_trained": True}),
     }
     open_run(out, config, resume=resume, overwrite=overwrite)
-    write_csv(out / "folds.csv", ("id", "fold"), list(fold_of.items()))
+    write_csv(out / FOLDS_FILE, ("id", "fold"), list(fold_of.items()))
     for fold in only or range(1, folds + 1):
         folder = fold_folder(out, fold)
         if not _is_finished(folder):
             table = out / "splits" / f"fold-{fold}.csv"
             make_folder(table.parent)
             _write_split(table, fold_of, fold)
-            train_run(
-                training,
-                settings.updated(seed=(settings.seed + fold) % 2**32),
-                folder,
-                split=table,
-                name=f"{out.name} fold {fold}",
-                resume=True,
-                workers=workers,
-                progress=progress,
-            )
+            start = None if start_from is None else read_start(start_from, fold)
+            for at, stage in enumerate(stages, start=1):
+                last = at == len(stages)
+                place = folder if last else fold_folder(stage_folder(out, at), fold)
+                if last or not _is_finished(place):
+                    train_run(
+                        training,
+                        stage.updated(seed=(settings.seed + fold) % 2**32),
+                        place,
+                        split=table,
+                        name=f"{out.name} fold {fold}",
+                        start=start,
+                        resume=True,
+                        workers=workers,
+                        progress=progress,
+                    )
+                start = None if last else read_start(place)
     finished = tuple(fold for fold in range(1, folds + 1) if _is_finished(fold_folder(out, fold)))
     combined = None
     if len(finished) == folds:

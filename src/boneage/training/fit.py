@@ -31,6 +31,7 @@ from boneage.training.hardware import choose_hardware, keep_freed_memory
 from boneage.training.history import History
 from boneage.training.module import BoneAgeModule
 from boneage.training.settings import TrainingSettings
+from boneage.training.start import Start
 
 __all__ = ["CHECKPOINT_FOLDER", "Fit", "fit"]
 
@@ -66,6 +67,7 @@ def fit(
     validation: PreparedData,
     folder: Path,
     *,
+    start: Start | None = None,
     resume: bool = False,
 ) -> Fit:
     """Train until the last epoch, or until the validation MAE has stopped falling.
@@ -75,13 +77,14 @@ def fit(
         train: PreparedData to learn from, at least two.
         validation: PreparedData that choose the epoch; at least one.
         folder: Run folder: gets ``metrics.csv``, ``checkpoints/`` and ``tensorboard/``.
+        start: Weights to start from; otherwise they are drawn, or those of ImageNet.
         resume: Go on from ``checkpoints/last.ckpt`` if it is there.
 
     Returns:
         The network of the best epoch and the course of the training.
 
     Raises:
-        TrainingError: Too few examples, or the loss is not finite.
+        TrainingError: Too few examples, the loss is not finite, or ``start`` is of another network.
         OutputError: The run folder cannot be written.
     """
     if len(train) < 2 or len(validation) < 1:
@@ -101,8 +104,12 @@ def fit(
         mean_months=float(labels.mean()),
         sd_months=max(1.0, float(labels.std())),
     )
-    if settings.pretrained and isinstance(network.body, EfficientNetLite):
+    if start is not None:
+        start.load_into(network)
+    elif settings.pretrained and isinstance(network.body, EfficientNetLite):
         load_imagenet(network.body)
+    if isinstance(network.body, EfficientNetLite):
+        network.body.freeze(settings.frozen_blocks)
     module = BoneAgeModule(network, settings)
     checkpoints = folder / CHECKPOINT_FOLDER
     # Two keepers, because Lightning's save_last writes only when the best epoch is written, too.
@@ -189,6 +196,8 @@ def _quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*number of training batches.*logging interval.*")
+        # What is frozen is meant to be in the mode of evaluation.
+        warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
         try:
             yield
         finally:

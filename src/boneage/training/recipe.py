@@ -1,7 +1,8 @@
 """A recipe: the one file that says how a model is made, from the first scale to its card."""
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ CARD_TEXTS = ("name", "version", "licence", "terms", "intended_use", "limits", "
 """What a recipe may say on the card of the model that it makes."""
 
 _PARTS = ("settings", "preparation", "card")
+_BEFORE = "before"
+# What a stage has of its own, whatever the command line says of the last one.
+_OF_A_STAGE = ("epochs",)
 # What the config.json of a run holds beside them.
-_OF_A_RUN = ("boneage_version", "folds", "data")
+_OF_A_RUN = ("boneage_version", "folds", "data", "start_sha256", "starts_from_trained")
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,18 @@ class Recipe:
         settings: How to train.
         preparation: How to prepare, but for the size, which is that of ``settings``.
         card: Texts for the card: any of ``CARD_TEXTS``.
+        before: Stages of training that come first, each from the weights that the one before it
+            left: what is otherwise than in ``settings``. Cross-validation runs them.
     """
 
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     preparation: Mapping[str, Any] = field(default_factory=dict)
     card: Mapping[str, str] = field(default_factory=dict)
+    before: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         self.prepare_at(self.settings.size_px)
+        self.stages_before({})
         unknown = sorted(set(self.card) - set(CARD_TEXTS))
         if unknown or not all(isinstance(text, str) for text in self.card.values()):
             raise SettingsError(
@@ -53,6 +61,20 @@ class Recipe:
             **{name: value for name, value in given.items() if value is not None}
         )
 
+    def stages_before(self, given: Mapping[str, Any]) -> tuple[TrainingSettings, ...]:
+        """The settings of the stages that come first, with what was given put before them.
+
+        Raises:
+            SettingsError: A name is unknown or a value out of range.
+        """
+        fixed = {name: value for name, value in given.items() if name not in _OF_A_STAGE}
+        return tuple(
+            dataclasses.replace(
+                self, settings=self.settings.updated(**stage), before=()
+            ).settings_with(fixed)
+            for stage in self.before
+        )
+
     def prepare_at(self, size_px: int) -> PreparationSettings:
         """The preparation for images of ``size_px``.
 
@@ -66,8 +88,8 @@ def read_recipe(path: Path | None) -> Recipe:
     """Read a recipe, the ``config.json`` of a run, or bare settings.
 
     Args:
-        path: A JSON object: the settings, or an object with the keys ``settings``, ``preparation``
-            and ``card``, each of which may be missing. None for the defaults.
+        path: A JSON object: the settings, or an object with the keys ``settings``, ``preparation``,
+            ``card`` and ``before``, each of which may be missing. None for the defaults.
 
     Returns:
         The recipe.
@@ -85,7 +107,8 @@ def read_recipe(path: Path | None) -> Recipe:
         raise SettingsError(f"--config {path} must hold a JSON object of settings.")
     try:
         settings, preparation, card = _parts(values)
-        return Recipe(TrainingSettings.from_dict(settings), preparation, card)
+        before = _stages(values.get(_BEFORE) or [])
+        return Recipe(TrainingSettings.from_dict(settings), preparation, card, before)
     except (SettingsError, TypeError, ValueError) as error:
         raise SettingsError(f"--config {path}: {error}") from error
 
@@ -98,9 +121,10 @@ def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
     """
     if not values.keys() & set(_PARTS):
         return [values, {}, {}]
-    if unknown := sorted(values.keys() - {*_PARTS, *_OF_A_RUN}):
+    if unknown := sorted(values.keys() - {*_PARTS, _BEFORE, *_OF_A_RUN}):
         raise SettingsError(
-            f"a recipe has the parts {', '.join(_PARTS)}; {', '.join(map(repr, unknown))} is none."
+            f"a recipe has the parts {', '.join((*_PARTS, _BEFORE))}; "
+            f"{', '.join(map(repr, unknown))} is none."
         )
     parts = {name: values.get(name) or {} for name in _PARTS}
     data = values.get("data")
@@ -110,3 +134,14 @@ def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
         if not isinstance(part, dict):
             raise SettingsError(f"{name} must be a JSON object.")
     return list(parts.values())
+
+
+def _stages(values: Any) -> list[dict[str, Any]]:
+    """The stages that come first.
+
+    Raises:
+        SettingsError: They are no list of JSON objects.
+    """
+    if not isinstance(values, list) or not all(isinstance(stage, dict) for stage in values):
+        raise SettingsError(f"{_BEFORE} must be a list of JSON objects of settings, one a stage.")
+    return values

@@ -25,6 +25,7 @@ from boneage.training.export import export_bundle, to_onnx
 from boneage.training.fit import Fit, fit
 from boneage.training.run_folder import METRICS_FILE, open_run, part_facts
 from boneage.training.settings import TrainingSettings
+from boneage.training.start import Start
 
 __all__ = [
     "INTERVAL_LEVEL",
@@ -65,6 +66,7 @@ def train_run(
     *,
     split: Path | None = None,
     name: str | None = None,
+    start: Start | None = None,
     resume: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
@@ -78,6 +80,7 @@ def train_run(
         out: Run folder.
         split: CSV that says who trains and who validates; otherwise a stratified share is drawn.
         name: Name of the model on its card; the run folder's name by default.
+        start: Weights to start from, of a model that was trained before.
         resume: Go on with the run in ``out``.
         overwrite: Replace the run in ``out``.
         workers: Processes that prepare images; all cores by default.
@@ -104,6 +107,7 @@ def train_run(
             "train": part_facts(train.records),
             "validation": part_facts(validation.records),
         },
+        **({} if start is None else {"start_sha256": start.sha256}),
     }
     run = open_run(out, config, resume=resume, overwrite=overwrite)
     prepared = data.prepare(workers=workers, progress=progress)
@@ -113,7 +117,9 @@ def train_run(
         "validation": prepared.subset(record.id for record in validation.records),
     }
     _write_population(out / "data.csv", parts)
-    result = fit(settings, parts["train"], parts["validation"], out, resume=run.resumed)
+    result = fit(
+        settings, parts["train"], parts["validation"], out, start=start, resume=run.resumed
+    )
     bundle, metrics = _finish(run.path, name or out.name, data, settings, parts, result)
     return TrainedRun(
         path=out,
