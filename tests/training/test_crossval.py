@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from boneage import Data, load
-from boneage.errors import LabelsError, RunExistsError, SettingsError
+from boneage.dataset.splits import read_folds
+from boneage.errors import InputError, LabelsError, RunExistsError, SettingsError
 from boneage.inference.bundle import Bundle, read_card
 from boneage.network.ensemble import Ensemble
 from boneage.radiographs.phantom import write_phantom_dataset
@@ -26,6 +27,7 @@ from boneage.radiographs.readers import read_radiograph
 from boneage.training.combine import load_network
 from boneage.training.crossval import CrossvalRun, crossval_run
 from boneage.training.recipe import Recipe, read_recipe
+from boneage.training.start import check_same_folds, read_start
 
 COUNT, FOLDS = 48, 2
 RECIPE = {
@@ -188,6 +190,25 @@ def test_the_bundle_is_the_mean_of_the_folds_and_predicts(
         assert found.lower_months is not None
         assert found.upper_months is not None
         assert found.lower_months <= found.bone_age_months <= found.upper_months
+
+
+def test_training_can_go_on_from_the_networks_in_the_ensemble(whole: CrossvalRun) -> None:
+    bundle = whole.path / "bundle"
+    for fold in (1, 2):
+        own = read_start(whole.path, fold).tensors
+        start = read_start(bundle, fold).tensors
+        assert start.keys() == own.keys()
+        for name, value in own.items():
+            # Matrices are kept as float16.
+            torch.testing.assert_close(start[name].float(), value.float(), rtol=1e-3, atol=1e-6)
+    with pytest.raises(InputError, match="is an ensemble"):
+        read_start(whole.path)
+    with pytest.raises(InputError, match="no network for fold 7"):
+        read_start(bundle, 7)
+    folds = read_folds(whole.path / "folds.csv")
+    check_same_folds(bundle, folds)
+    with pytest.raises(InputError, match="other folds"):
+        check_same_folds(bundle, {name: 3 - fold for name, fold in folds.items()})
 
 
 def test_the_card_says_what_the_recipe_says(whole: CrossvalRun, recipe: Recipe) -> None:

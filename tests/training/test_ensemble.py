@@ -126,6 +126,16 @@ def test_every_zoom_is_asked_about() -> None:
     torch.testing.assert_close(views(mirrored, SEXES)[0], views(IMAGES, SEXES)[0], **CLOSE)
 
 
+@torch.inference_mode()
+def test_the_mirror_can_be_asked_about_at_every_second_zoom() -> None:
+    members = [member(seed) for seed in (1, 2)]
+    views = Ensemble(members, mirror=True, zooms=(1.0, 1.25), mirror_each=False)
+    months, _ = views(IMAGES, SEXES)
+    large = torch.flip(zoomed(IMAGES, 1.25), dims=(3,))
+    parts = [months_and_errors(members, image)[0] for image in (IMAGES, large)]
+    torch.testing.assert_close(months, (parts[0] + parts[1]) / 2, **CLOSE)
+
+
 def test_a_zoom_enlarges_about_the_middle() -> None:
     image = torch.zeros(1, 1, 64, 64)
     image[:, :, 24:40, 28:36] = 1  # 16 rows and 8 columns about the middle

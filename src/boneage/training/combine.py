@@ -19,13 +19,13 @@ from boneage.errors import TrainingError
 from boneage.evaluation.conformal import coverage
 from boneage.evaluation.metrics import Metrics, evaluate
 from boneage.files import write_json
-from boneage.inference.bundle import WEIGHTS_FILE, Bundle, write_bundle
+from boneage.inference.bundle import WEIGHTS_FILE, Bundle
 from boneage.inference.card import Card
 from boneage.inference.intervals import Interval
 from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.network.ensemble import Ensemble
 from boneage.radiographs.preparation import PREPARATION_VERSION, PreparationSettings
-from boneage.training.export import store_as_float16, to_onnx
+from boneage.training.export import export_bundle, store_as_float16, to_onnx
 from boneage.training.run import (
     interval_from,
     predict_prepared,
@@ -35,6 +35,7 @@ from boneage.training.run import (
 )
 from boneage.training.run_folder import METRICS_FILE, fold_folder
 from boneage.training.settings import TrainingSettings
+from boneage.training.start import folds_digest
 
 __all__ = ["Combined", "combine_folds", "load_network"]
 
@@ -132,7 +133,8 @@ def combine_folds(
             "it; nothing was chosen on it.",
         }
     }
-    graph = store_as_float16(to_onnx(Ensemble(members, **views), settings.size_px))
+    ensemble = Ensemble(members, **views)
+    graph = store_as_float16(to_onnx(ensemble, settings.size_px))
     held = None
     if len(apart):
         answers, errors = predict_prepared(Bundle(out, Card(**facts), graph), apart)
@@ -154,13 +156,14 @@ def combine_folds(
                 float(dealt.bone_ages_months.max()),
             ],
             "folds": len(members),
+            "folds_sha256": folds_digest(fold_of),
             "mirror": views["mirror"],
             "settings": settings.to_dict(),
         },
         figures=figures,
         interval=interval,
     )
-    bundle = write_bundle(out / "bundle", onnx=graph, card=card, overwrite=True)
+    bundle = export_bundle(out / "bundle", ensemble, graph, card, half=True)
     write_predictions(out / "predictions.csv", dealt, predicted, expected)
     write_json(out / METRICS_FILE, {**figures["out_of_fold"], "held_out": figures.get("held_out")})
     return Combined(bundle, out_of_fold, held)

@@ -105,6 +105,8 @@ def export_bundle(
     network: BoneAgeNetwork | Ensemble,
     graph: bytes,
     card: Card,
+    *,
+    half: bool = False,
 ) -> Path:
     """Write a bundle: ``model.onnx``, ``weights.safetensors`` and ``card.json``.
 
@@ -115,6 +117,7 @@ def export_bundle(
         network: The trained network, on the CPU.
         graph: What :func:`to_onnx` made of it.
         card: What is known of the model.
+        half: Keep the weights to train on from as float16, but for vectors (biases and statistics).
 
     Returns:
         The bundle's folder.
@@ -126,7 +129,10 @@ def export_bundle(
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "weights.safetensors"
         # safetensors wants plain memory, and channels-last weights are strided.
-        tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+        tensors = {
+            name: (value.half() if half and value.ndim > 1 else value).contiguous()
+            for name, value in network.state_dict().items()
+        }
         save_file(tensors, weights)
         return write_bundle(folder, onnx=graph, card=card, weights=weights, overwrite=True)
 

@@ -119,7 +119,7 @@ def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
     Raises:
         SettingsError: A part is unknown or no JSON object.
     """
-    if not values.keys() & set(_PARTS):
+    if not values.keys() & {*_PARTS, _BEFORE}:
         return [values, {}, {}]
     if unknown := sorted(values.keys() - {*_PARTS, _BEFORE, *_OF_A_RUN}):
         raise SettingsError(
@@ -136,7 +136,7 @@ def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
     return list(parts.values())
 
 
-def _stages(values: Any) -> list[dict[str, Any]]:
+def _stages(values: Any) -> tuple[dict[str, Any], ...]:
     """The stages that come first.
 
     Raises:
@@ -144,4 +144,4 @@ def _stages(values: Any) -> list[dict[str, Any]]:
     """
     if not isinstance(values, list) or not all(isinstance(stage, dict) for stage in values):
         raise SettingsError(f"{_BEFORE} must be a list of JSON objects of settings, one a stage.")
-    return values
+    return tuple(values)

@@ -1,0 +1,70 @@
+"""Passages through JPEG: what is chosen loses detail, what is not stays as it is."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boneage.training.augmentation import AugmentationSettings, augment, draw_augmentation
+from boneage.training.recompression import recompress
+
+
+def bones(count: int, size: int) -> torch.Tensor:
+    """Smooth bars with edges, as a hand has, and a little noise."""
+    generator = torch.Generator().manual_seed(7)
+    across = torch.linspace(0, 9, size).sin().clamp(0, 1)
+    noise = torch.rand(count, 1, size, size, generator=generator) * 0.1
+    return (across[None, None, None, :] * 0.8 + noise).clamp(0, 1)
+
+
+@given(size=st.integers(32, 160), quality=st.integers(1, 100))
+@settings(max_examples=20)
+def test_only_the_chosen_images_change(size: int, quality: int) -> None:
+    images = bones(3, size)
+    before = images.clone()
+    result = recompress(images, torch.tensor([0.0, float(quality), 0.0]))
+    assert torch.equal(images, before)
+    assert result.shape == images.shape
+    assert torch.equal(result[[0, 2]], images[[0, 2]])
+    assert not torch.equal(result[1], images[1])
+    assert 0 <= float(result.min()) <= float(result.max()) <= 1
+
+
+def test_less_quality_leaves_less() -> None:
+    images = bones(1, 128).expand(4, 1, 128, 128)
+    result = recompress(images, torch.tensor([95.0, 60.0, 30.0, 5.0]))
+    lost = (result - images).square().mean(dim=(1, 2, 3))
+    assert lost.tolist() == sorted(lost.tolist())
+    assert lost[3] > 1.5 * lost[0]
+
+
+def test_nothing_chosen_is_nothing_done() -> None:
+    images = bones(2, 32)
+    assert recompress(images, torch.zeros(2)) is images
+
+
+def test_the_share_is_as_asked_for_and_the_other_draws_stay() -> None:
+    plain = AugmentationSettings(blur=0.01)
+    lossy = AugmentationSettings(blur=0.01, jpeg=0.3)
+    without = draw_augmentation(2000, plain, torch.Generator().manual_seed(1))
+    with_it = draw_augmentation(2000, lossy, torch.Generator().manual_seed(1))
+    assert without.quality is None
+    assert with_it.quality is not None
+    assert torch.equal(without.gamma, with_it.gamma)
+    assert without.blur is not None
+    assert with_it.blur is not None
+    assert torch.equal(without.blur, with_it.blur)
+    chosen = with_it.quality[with_it.quality > 0]
+    assert 0.25 < len(chosen) / 2000 < 0.35
+    assert chosen.min() >= 20
+    assert chosen.max() <= 90
+
+
+def test_a_jpeg_alone_is_an_augmentation_and_can_be_replayed() -> None:
+    nothing = dict.fromkeys(AugmentationSettings().to_dict(), 0.0)
+    only = AugmentationSettings(**{**nothing, "jpeg": 1.0})
+    assert not only.is_off
+    draw = draw_augmentation(2, only, torch.Generator().manual_seed(0))
+    images = bones(2, 64)
+    once, again = augment(images, draw), augment(images, draw)
+    assert torch.equal(once, again)
+    assert float((once - images).abs().max()) > 0.01
