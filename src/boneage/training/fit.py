@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,7 @@ def fit(
     folder: Path,
     *,
     resume: bool = False,
+    on_epoch: Callable[[int, float], None] | None = None,
 ) -> Fit:
     """Train until the last epoch, or until the validation MAE has stopped falling.
 
@@ -76,6 +77,9 @@ def fit(
         validation: PreparedData that choose the epoch; at least one.
         folder: Run folder: gets ``metrics.csv``, ``checkpoints/`` and ``tensorboard/``.
         resume: Go on from ``checkpoints/last.ckpt`` if it is there.
+        on_epoch: Is given each epoch, from 1, and its validation MAE in months, before the
+            checkpoint of that epoch is written. What it raises ends the training. Who listens
+            tells the course, so it is not printed.
 
     Returns:
         The network of the best epoch and the course of the training.
@@ -119,8 +123,10 @@ def fit(
         for name, monitor in (("best", _MONITOR), ("last", None))
     ]
     on_screen = sys.stderr.isatty()
-    history = History(folder / "metrics.csv", echo=not on_screen)
+    history = History(folder / "metrics.csv", echo=not on_screen and on_epoch is None)
     callbacks: list[Callback] = [history, *keepers]
+    if on_epoch is not None:
+        callbacks.append(_Listener(on_epoch))
     if settings.ema:
         callbacks.append(EMAWeightAveraging(decay=settings.ema))
     if settings.patience and settings.keep == "best":
@@ -176,6 +182,20 @@ def fit(
         epochs_run=len(rows),
         history=rows,
     )
+
+
+class _Listener(Callback):
+    """Passes each epoch's validation MAE on."""
+
+    def __init__(self, listen: Callable[[int, float], None]) -> None:
+        self._listen = listen
+
+    def on_train_epoch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,  # noqa: ARG002
+    ) -> None:
+        self._listen(trainer.current_epoch + 1, float(trainer.callback_metrics[_MONITOR]))
 
 
 @contextmanager
