@@ -101,7 +101,7 @@ def search_run(
     }
     config = {
         "boneage_version": __version__,
-        "settings": settings.to_dict(),
+        "settings": _not_searched(settings, space),
         "space": space.to_dict(),
         "pruning": pruning,
         "data": data_facts,
@@ -147,6 +147,19 @@ def search_run(
         if result is None:
             raise nothing_complete(read_trials(opened, space))
         return result
+
+
+def _not_searched(settings: TrainingSettings, space: Space) -> dict[str, Any]:
+    """The settings that decide the result beside the space: what it searches is of no account."""
+
+    def keep(values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: keep(value) if isinstance(value, dict) else value
+            for name, value in values.items()
+            if name not in space.axes
+        }
+
+    return keep(settings.to_dict())
 
 
 def _work(

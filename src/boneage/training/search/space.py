@@ -24,7 +24,7 @@ from boneage.training.augmentation import AugmentationSettings
 from boneage.training.search.ranges import Choice, Range, read_axis
 from boneage.training.settings import TrainingSettings
 
-__all__ = ["HYPERMODEL_LISTS", "Space", "read_space"]
+__all__ = ["HYPERMODEL_LISTS", "Space", "combine_spaces", "read_space"]
 
 HYPERMODEL_LISTS: Mapping[str, Sequence[float]] = {
     "conv_layers": (3, 4, 5),
@@ -205,6 +205,31 @@ def read_space(path: Path) -> dict[str, Any]:
         return Space.from_dict(values).to_dict()
     except SettingsError as error:
         raise SettingsError(f"--space {path}: {error}") from error
+
+
+def combine_spaces(
+    base: TrainingSettings, values: Mapping[str, Any], lists: Mapping[str, Any]
+) -> Space:
+    """The hypermodel's lists, what a space file adds, and what the command line says of either.
+
+    Args:
+        base: Settings that are not searched; only a hypermodel has lists of its own.
+        values: What :func:`read_space` gave.
+        lists: Values by setting, before which nothing goes; None stands for not given.
+
+    Raises:
+        SettingsError: The space cannot be searched, or there is none.
+    """
+    searched: dict[str, Any] = {}
+    if base.network.architecture == "hypermodel":
+        searched |= HYPERMODEL_LISTS
+    searched |= {**values, **{name: item for name, item in lists.items() if item is not None}}
+    if not searched:
+        raise SettingsError(
+            f"What to search of a network of the architecture {base.network.architecture}? Give a "
+            "--space file, or --architecture hypermodel, which has lists of its own."
+        )
+    return Space.from_dict(searched)
 
 
 def _settings() -> dict[str, Any]:
