@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["SeveralValues"]
+__all__ = ["SeveralValues", "spread_values"]
 
 
 class SeveralValues(TyperCommand):
@@ -28,10 +28,19 @@ class SeveralValues(TyperCommand):
             if getattr(parameter, "multiple", False)
             for flag in parameter.opts
         }
-        return super().parse_args(ctx, list(_spread(args, flags)))
+        return super().parse_args(ctx, spread_values(args, flags))
 
 
-def _spread(args: list[str], flags: set[str]) -> list[str]:
+def spread_values(args: list[str], flags: set[str]) -> list[str]:
+    """Give each value the flag that it follows.
+
+    Args:
+        args: The words of a command line.
+        flags: Flags that take several numbers.
+
+    Raises:
+        typer.BadParameter: A flag has no value.
+    """
     spread: list[str] = []
     flag, bare = "", False
     for word in args:

@@ -4,6 +4,7 @@ Locks are flock(2): the system lets go of them when their process ends, however 
 holds a lock file of its own while it is run, so one whose lock is free has lost its worker.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,9 +60,10 @@ class JournalStore(Store):
             raise SettingsError(
                 f"--storage {self.where} cannot be reached: there is no folder {self._path.parent}."
             )
-        make_folder(self._locks)
         try:
             with output_errors(self._path):
+                _check_first_line(self._path)
+                make_folder(self._locks)
                 backend = JournalFileBackend(str(self._path), _JournalLock(self._path, self._locks))
                 self._storage = JournalStorage(backend)
         except (ValueError, KeyError, TypeError) as error:
@@ -95,9 +97,7 @@ class JournalStore(Store):
         with output_errors(self._path):
             try:
                 yield
-            except ValueError as error:
-                if "log format" not in str(error):
-                    raise
+            except json.JSONDecodeError as error:
                 raise TrainingError(f"{self.where} is damaged: {error}.") from error
 
     def _lock_file(self, what: str) -> Path:
@@ -133,6 +133,16 @@ class _JournalLock(JournalFileOpenLock):
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def _check_first_line(path: Path) -> None:
+    """Raise if a file is something else, so that nothing is written to it."""
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as file:
+            first = file.readline()
+        # Half a line is that of a machine that lost its power, and is cut off.
+        if first.endswith(b"\n") or not first.startswith(b"{"):
+            dict(json.loads(first))["op_code"]
 
 
 def _open_locked(path: Path, *, wait: bool = True) -> int:
