@@ -25,7 +25,15 @@ autodoc_typehints_description_target = "documented"
 # The documentation is to build from `pip install -e '.[dev]'` too, without the training packages.
 autodoc_mock_imports = [
     name
-    for name in ("torch", "pytorch_lightning", "optuna", "onnx", "onnxscript", "safetensors")
+    for name in (
+        "torch",
+        "pytorch_lightning",
+        "optuna",
+        "sqlalchemy",
+        "onnx",
+        "onnxscript",
+        "safetensors",
+    )
     if importlib.util.find_spec(name) is None
 ]
 

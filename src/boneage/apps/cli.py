@@ -17,6 +17,8 @@ from boneage import __version__
 from boneage.apps.crossval_verb import crossval
 from boneage.apps.exits import Verbs
 from boneage.apps.predict_verb import predict
+from boneage.apps.search_verb import search
+from boneage.apps.several_values import SeveralValues
 from boneage.apps.training_verbs import demo, train
 
 __all__ = ["app", "main"]
@@ -203,6 +205,10 @@ app.command(epilog="Example: boneage train rsna/ --out runs/first --split rsna/s
 app.command(
     epilog="Example: boneage crossval rsna/ --config recipes/shipped.json --out runs/folds"
 )(crossval)
+app.command(
+    cls=SeveralValues,
+    epilog="Example: boneage search rsna/ --out runs/search --conv-layers 3 4 5 --fraction 0.25",
+)(search)
 app.command(epilog="Example: boneage demo --out demo/")(demo)
 
 

@@ -24,6 +24,7 @@ EXTRAS = {
         "optuna",
         "pytorch-lightning",
         "safetensors",
+        "sqlalchemy",
         "tensorboard",
         "torch",
     ),

@@ -10,14 +10,30 @@ from typing import Annotated, Any
 import typer
 
 from boneage.apps.training_options import (
+    Architecture,
     BatchSize,
     Cache,
+    Config,
+    DataFolder,
     Device,
     Epochs,
     ImagesFolder,
     LabelTable,
+    LearningRate,
+    Loss,
     Overwrite,
+    Patience,
+    Precision,
+    Preprocessing,
+    Pretrained,
+    RunFolder,
+    Seed,
+    Size,
+    SplitTable,
     Threads,
+    ValidationFraction,
+    WeightDecay,
+    Width,
     Workers,
 )
 
@@ -25,57 +41,19 @@ __all__ = ["demo", "train"]
 
 
 def train(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder with one images folder and one label table (columns id, boneage in "
-            "months, and male or sex), or with Training/, Test/, training.csv and test.csv.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="RUN", help="Run folder to make.")],
-    split: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CSV",
-            help="Table id,split that says who trains and who validates (train, val). Without it "
-            "a share is set aside for validation, drawn over sexes and ages.",
-        ),
-    ] = None,
+    data: DataFolder,
+    out: RunFolder,
+    split: SplitTable = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, from its last epoch.")
     ] = False,
     overwrite: Overwrite = False,
     images: ImagesFolder = None,
     labels: LabelTable = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="JSON",
-            help="Settings to start from: a recipe, the config.json of a run, or the settings in "
-            "it. The options below go before it.",
-        ),
-    ] = None,
-    preprocessing: Annotated[
-        bool,
-        typer.Option(
-            "--preprocessing/--no-preprocessing",
-            help="Standardise the images (default), or take them as they are: square, all of the "
-            "size that --size says.",
-        ),
-    ] = True,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            metavar="residual|hypermodel|efficientnet",
-            help="residual (default); hypermodel, the one that a hyperparameter search goes over; "
-            "or efficientnet, EfficientNet-Lite0.",
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(metavar="PX", help="Side of the prepared image, 32 to 2048 [256]."),
-    ] = None,
+    config: Config = None,
+    preprocessing: Preprocessing = True,
+    architecture: Architecture = None,
+    size: Size = None,
     conv_layers: Annotated[
         int | None,
         typer.Option(metavar="N", help="Hypermodel: convolutional layers, usually 3 to 5 [4]."),
@@ -96,52 +74,18 @@ def train(
     dropout: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Dropout, 0 to below 1 [0.2].")
     ] = None,
-    width: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Residual: channels of the first stage, 8 to 512."),
-    ] = None,
-    pretrained: Annotated[
-        bool | None,
-        typer.Option(
-            "--pretrained/--no-pretrained", help="EfficientNet: start from ImageNet weights [no]."
-        ),
-    ] = None,
+    width: Width = None,
+    pretrained: Pretrained = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Peak learning rate, above 0 to 1.")
-    ] = None,
-    weight_decay: Annotated[
-        float | None, typer.Option(metavar="X", help="Weight decay of AdamW, 0 to 10.")
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(metavar="l1|smooth_l1|mse|distribution", help="Loss function [l1]."),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Stop after so many epochs without a better validation MAE; 0: never."
-        ),
-    ] = None,
-    validation_fraction: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE", help="Without --split: share that validates, above 0 to 0.5 [0.1]."
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Fixes weights, order, augmentation and dropout [0]."),
-    ] = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    loss: Loss = None,
+    patience: Patience = None,
+    validation_fraction: ValidationFraction = None,
+    seed: Seed = None,
     device: Device = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|bf16|float32",
-            help="auto is bf16 where the processor computes in it, else float32 [auto].",
-        ),
-    ] = None,
+    precision: Precision = None,
     threads: Threads = None,
     cache: Cache = None,
     workers: Workers = None,
@@ -154,13 +98,11 @@ def train(
     "boneage predict --model RUN/bundle" takes. A run that was stopped goes on with the same
     command and --resume.
     """
-    from boneage.apps.screen import note
     from boneage.errors import require_extra
 
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
-    from boneage.dataset.data import Data
+    from boneage.apps.training_inputs import read_inputs
     from boneage.reports.run_plots import draw_run_plots
-    from boneage.training.recipe import read_recipe
     from boneage.training.run import train_run
 
     given: dict[str, Any] = {
@@ -184,11 +126,15 @@ def train(
         "precision": precision,
         "threads": threads,
     }
-    recipe = read_recipe(config)
-    settings = recipe.settings_with(given)
-    preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
-    found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
-    note(found.summary())
+    settings, found = read_inputs(
+        data,
+        given,
+        config=config,
+        preprocessing=preprocessing,
+        images=images,
+        labels=labels,
+        cache=cache,
+    )
     run = train_run(
         found,
         settings,

@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,7 @@ def fit(
     *,
     start: Start | None = None,
     resume: bool = False,
+    on_epoch: Callable[[int, float], None] | None = None,
 ) -> Fit:
     """Train until the last epoch, or until the validation MAE has stopped falling.
 
@@ -79,6 +80,9 @@ def fit(
         folder: Run folder: gets ``metrics.csv``, ``checkpoints/`` and ``tensorboard/``.
         start: Weights to start from; otherwise they are drawn, or those of ImageNet.
         resume: Go on from ``checkpoints/last.ckpt`` if it is there.
+        on_epoch: Is given each epoch, from 1, and its validation MAE in months, before the
+            checkpoint of that epoch is written. What it raises ends the training. Who listens
+            tells the course, so it is not printed.
 
     Returns:
         The network of the best epoch and the course of the training.
@@ -126,8 +130,10 @@ def fit(
         for name, monitor in (("best", _MONITOR), ("last", None))
     ]
     on_screen = sys.stderr.isatty()
-    history = History(folder / "metrics.csv", echo=not on_screen)
+    history = History(folder / "metrics.csv", echo=not on_screen and on_epoch is None)
     callbacks: list[Callback] = [history, *keepers]
+    if on_epoch is not None:
+        callbacks.append(_Listener(on_epoch))
     if settings.ema:
         callbacks.append(EMAWeightAveraging(decay=settings.ema))
     if settings.patience and settings.keep == "best":
@@ -183,6 +189,20 @@ def fit(
         epochs_run=len(rows),
         history=rows,
     )
+
+
+class _Listener(Callback):
+    """Passes each epoch's validation MAE on."""
+
+    def __init__(self, listen: Callable[[int, float], None]) -> None:
+        self._listen = listen
+
+    def on_train_epoch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,  # noqa: ARG002
+    ) -> None:
+        self._listen(trainer.current_epoch + 1, float(trainer.callback_metrics[_MONITOR]))
 
 
 @contextmanager

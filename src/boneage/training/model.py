@@ -2,8 +2,9 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boneage.dataset.data import Data
 from boneage.errors import SettingsError, TrainingError
@@ -13,6 +14,9 @@ from boneage.inference.predictor import Prediction, Predictor, load
 from boneage.radiographs.radiograph import Radiograph, Sex
 from boneage.training.run import TrainedRun, predict_prepared, train_run
 from boneage.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from boneage.training.search.results import SearchRun
 
 __all__ = ["Model"]
 
@@ -28,6 +32,7 @@ class Model:
         settings: How it trains.
         run: The finished training run, or None before :meth:`train`.
         bundle: The trained model's folder or zip, or None before :meth:`train` or :meth:`load`.
+        found: The finished search, or None before :meth:`search`.
     """
 
     def __init__(self, settings: TrainingSettings | None = None, **changes: Any) -> None:
@@ -44,7 +49,8 @@ class Model:
         self.settings = (settings or TrainingSettings()).updated(**changes)
         self.run: TrainedRun | None = None
         self.bundle: Path | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self.found: SearchRun | None = None
+        self._scratch: dict[str, tempfile.TemporaryDirectory[str]] = {}
         self._predictor: Predictor | None = None
 
     def train(
@@ -73,13 +79,10 @@ class Model:
         Raises:
             BoneAgeError: See :func:`boneage.training.run.train_run`.
         """
-        if out is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="boneage-")
-            out = Path(self._scratch.name) / "run"
         self.run = train_run(
             data,
             self.settings,
-            Path(out),
+            self._folder(out, "run"),
             split=None if split is None else Path(split),
             resume=resume,
             overwrite=overwrite,
@@ -88,6 +91,79 @@ class Model:
         self.bundle = self.run.bundle
         self._predictor = None
         return self
+
+    def search(
+        self,
+        data: Data,
+        space: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        fraction: float | None = None,
+        trials: int | None = None,
+        split: str | os.PathLike[str] | None = None,
+        storage: str | None = None,
+        study: str | None = None,
+        pruning: bool = True,
+        resume: bool = False,
+        overwrite: bool = False,
+        workers: int | None = None,
+    ) -> "Model":
+        """Find settings that suit ``data`` and take them; nothing is trained with them yet.
+
+        Args:
+            data: Radiographs with labels.
+            space: A list of values or a range ``{"low": ..., "high": ...}`` for each setting to
+                search, or a space file. None searches the four lists of the hypermodel.
+            out: Run folder; without one it lives as long as this object.
+            fraction: Share of all combinations to try, 0.25 where nothing else is said.
+            trials: Trials to finish, instead of ``fraction``.
+            split: CSV ``id,split`` that says who trains and who validates.
+            storage: ``journal:PATH`` or the URL of a PostgreSQL database; a journal in the run
+                folder by default.
+            study: Its name there; the run folder's name by default.
+            pruning: Give up trials that are poorer than the median of the others.
+            resume: Go on with the search in ``out``, or begin it.
+            overwrite: Replace the search in ``out``.
+            workers: Processes that prepare images; all cores by default.
+
+        Returns:
+            This model with the best settings; the search is at :attr:`found`.
+
+        Raises:
+            BoneAgeError: See :func:`boneage.training.search.run.search_run`.
+        """
+        from boneage.training.search.run import search_run
+        from boneage.training.search.space import Space, combine_spaces, read_space
+
+        if space is None:
+            searched = combine_spaces(self.settings, {}, {})
+        else:
+            values = space if isinstance(space, Mapping) else read_space(Path(space))
+            searched = Space.from_dict(values)
+        self.found = search_run(
+            data,
+            self.settings,
+            searched,
+            self._folder(out, "search"),
+            fraction=fraction,
+            trials=trials,
+            split=None if split is None else Path(split),
+            storage=storage,
+            study=study,
+            pruning=pruning,
+            resume=resume,
+            overwrite=overwrite,
+            workers=workers,
+        )
+        self.settings = self.found.best_settings
+        return self
+
+    def _folder(self, out: str | os.PathLike[str] | None, name: str) -> Path:
+        """The run folder, or one that goes with this object."""
+        if out is not None:
+            return Path(out)
+        self._scratch[name] = tempfile.TemporaryDirectory(prefix="boneage-")
+        return Path(self._scratch[name].name) / name
 
     @property
     def metrics(self) -> Metrics:

@@ -21,6 +21,7 @@ __all__ = [
     "FOLDS_FILE",
     "METRICS_FILE",
     "RunFolder",
+    "differences",
     "fingerprint",
     "fold_folder",
     "open_run",
@@ -130,17 +131,22 @@ def _check_same_run(file: Path, config: Mapping[str, Any]) -> None:
             f"{file} cannot be read ({error}), so the run cannot go on. Say --overwrite to start "
             "anew."
         ) from error
-    before, now = _flat(begun), _flat(json.loads(json.dumps(config)))
-    differing = [
-        f"{name} was {before.get(name, 'absent')!r}, now {now.get(name, 'absent')!r}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and name not in _FREE_TO_CHANGE
-    ]
+    differing = differences(begun, config)
     if differing:
         raise SettingsError(
             f"The run in {file.parent} was begun otherwise: {'; '.join(differing[:5])}. "
             "Resume with the same command, or choose another --out."
         )
+
+
+def differences(begun: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """What decides the result and is not as it was, in words, one entry each."""
+    before, now = _flat(begun), _flat(json.loads(json.dumps(config)))
+    return [
+        f"{name} was {before.get(name, 'absent')!r}, now {now.get(name, 'absent')!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and name not in _FREE_TO_CHANGE
+    ]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

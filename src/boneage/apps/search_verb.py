@@ -1,0 +1,211 @@
+"""``boneage search``: hyperparameters that suit the data, found by trying."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from boneage.apps.training_options import (
+    BatchSize,
+    Cache,
+    Config,
+    DataFolder,
+    Device,
+    Epochs,
+    ImagesFolder,
+    LabelTable,
+    LearningRate,
+    Loss,
+    Patience,
+    Precision,
+    Preprocessing,
+    Pretrained,
+    RunFolder,
+    Seed,
+    Size,
+    SplitTable,
+    Threads,
+    ValidationFraction,
+    WeightDecay,
+    Width,
+    Workers,
+)
+
+__all__ = ["search"]
+
+_LISTS = ("conv_layers", "conv_filters", "dense_depth", "dropout")
+
+
+def search(
+    data: DataFolder,
+    out: RunFolder,
+    conv_layers: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N...", help="Hypermodel: numbers of convolutional layers to try [3 4 5]."
+        ),
+    ] = None,
+    conv_filters: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N...", help="Hypermodel: filters of the first layer to try [8 16 32]."
+        ),
+    ] = None,
+    dense_depth: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N...",
+            help="Hypermodel: dense layers after joining the sex to try [1 2 3].",
+        ),
+    ] = None,
+    dropout: Annotated[
+        list[float] | None,
+        typer.Option(metavar="SHARE...", help="Dropout to try [0.1 0.2 0.3]."),
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TOML",
+            help="More settings to search, a list or a range each: batch_size = [16, 32], "
+            "learning_rate = {low = 1e-4, high = 1e-2, log = true}; those of the network under "
+            "[network], those of the augmentation under [augmentation].",
+        ),
+    ] = None,
+    fraction: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Share of all combinations to try, above 0 to 1 [0.25]."
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Trials to finish in all, instead of --fraction. More of them, with --resume, "
+            "extend a search.",
+        ),
+    ] = None,
+    pruning: Annotated[
+        bool,
+        typer.Option(
+            "--pruning/--no-pruning",
+            help="Give up trials that are poorer than the median of the others (default).",
+        ),
+    ] = True,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Where the study is kept: journal:PATH, or "
+            "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE. Default: a journal in RUN.",
+        ),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name there. Default: the name of RUN.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the search in --out, or begin it. Several processes may do so at once "
+            "and share the trials.",
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the search in --out and start anew.")
+    ] = False,
+    split: SplitTable = None,
+    images: ImagesFolder = None,
+    labels: LabelTable = None,
+    config: Config = None,
+    preprocessing: Preprocessing = True,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="residual|hypermodel|efficientnet",
+            help="hypermodel, unless --config says otherwise. The others need --space.",
+        ),
+    ] = None,
+    size: Size = None,
+    width: Width = None,
+    pretrained: Pretrained = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    loss: Loss = None,
+    patience: Patience = None,
+    validation_fraction: ValidationFraction = None,
+    seed: Seed = None,
+    device: Device = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    cache: Cache = None,
+    workers: Workers = None,
+) -> None:
+    """Search hyperparameters: try combinations, learn from each, keep the best.
+
+    Tries a share of all combinations of the hypermodel's layers, filters, dense layers and dropout,
+    and of whatever --space adds. Each trial trains on the training part; the validation part
+    chooses the epoch and the best trial. RUN gets trials.csv, plots/ and best.json, which
+    "boneage train --config RUN/best.json" takes.
+    """
+    from boneage.errors import require_extra
+
+    require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib", "optuna")
+    from boneage.apps.screen import note
+    from boneage.apps.training_inputs import read_inputs
+    from boneage.reports.search_plots import draw_search_plots
+    from boneage.training.search.run import search_run
+    from boneage.training.search.space import combine_spaces, read_space
+
+    if architecture is None and config is None:
+        architecture = "hypermodel"
+    given: dict[str, Any] = {
+        "architecture": architecture,
+        "size_px": size,
+        "width": width,
+        "pretrained": pretrained,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "loss": loss,
+        "patience": patience,
+        "validation_fraction": validation_fraction,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+        "threads": threads,
+    }
+    from_file = {} if space is None else read_space(space)
+    lists = dict(zip(_LISTS, (conv_layers, conv_filters, dense_depth, dropout), strict=True))
+    settings, found = read_inputs(
+        data,
+        given,
+        config=config,
+        preprocessing=preprocessing,
+        images=images,
+        labels=labels,
+        cache=cache,
+    )
+    done = search_run(
+        found,
+        settings,
+        combine_spaces(settings, from_file, lists),
+        out,
+        trials=trials,
+        fraction=fraction,
+        split=split,
+        storage=storage,
+        study=study,
+        pruning=pruning,
+        resume=resume,
+        overwrite=overwrite,
+        workers=workers,
+        tell=note,
+    )
+    for text in draw_search_plots(out).left_out:
+        note(f"note: {text}")
+    print(done.summary())
+    print(f"Written to {out}; train with: boneage train {data} --config {out / 'best.json'} ...")

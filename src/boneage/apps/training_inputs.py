@@ -1,0 +1,47 @@
+"""What the training verbs start from: settings and data, from the options that they share."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boneage.dataset.data import Data
+    from boneage.training.settings import TrainingSettings
+
+__all__ = ["read_inputs"]
+
+
+def read_inputs(
+    data: Path,
+    given: Mapping[str, Any],
+    *,
+    config: Path | None,
+    preprocessing: bool,
+    images: Path | None,
+    labels: Path | None,
+    cache: Path | None,
+) -> "tuple[TrainingSettings, Data]":
+    """Read settings and data folder, and say on standard error what was found.
+
+    Args:
+        data: The data folder.
+        given: Settings from the command line by name; None stands for not given.
+        config: A recipe, the ``config.json`` of a run, or bare settings to start from.
+        preprocessing: Whether the images are prepared.
+        images: The images folder, if ``data`` leaves a choice.
+        labels: The label table, if ``data`` leaves a choice.
+        cache: Folder for prepared images.
+
+    Raises:
+        InputError: A setting is out of its range, or the data cannot be used.
+    """
+    from boneage.apps.screen import note
+    from boneage.dataset.data import Data
+    from boneage.training.recipe import read_recipe
+
+    recipe = read_recipe(config)
+    settings = recipe.settings_with(given)
+    preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
+    found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
+    note(found.summary())
+    return settings, found
