@@ -339,7 +339,7 @@ class Workers:
             process.communicate()
 
 
-EPOCHS, TRIALS = 12, 6
+EPOCHS, TRIALS = 12, 8
 
 
 def check_nothing_lost_or_done_twice(
