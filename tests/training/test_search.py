@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from boneage.radiographs.phantom import write_phantom_dataset
 from boneage.radiographs.preparation import PreparationSettings
 from boneage.reports.search_plots import draw_search_plots
 from boneage.training.recipe import read_recipe
+from boneage.training.search.queue import Queue, TakenOver
 from boneage.training.search.run import search_run
+from boneage.training.search.sampling import SpaceSampler
 from boneage.training.search.space import Space
 from boneage.training.search.stores import open_store, quiet_optuna
 from boneage.training.settings import TrainingSettings
@@ -219,6 +221,52 @@ def test_a_search_in_which_everything_fails_ends(data: Data, tmp_path: Path) -> 
     assert [row["state"] for row in rows] == 5 * ["failed"]
 
 
+@contextmanager
+def queue_of(space: dict[str, Any], out: Path, wanted: int) -> Iterator[tuple[Queue, optuna.Study]]:
+    out.mkdir()
+    with quiet_optuna(), open_store(None, out) as store:
+        study, searched = store.create(), Space.from_dict(space)
+        study.sampler = SpaceSampler(searched, seed=0, startup=3)
+        yield (
+            Queue(store, study, searched, wanted=wanted, retry_failed=False, tell=print),
+            study,
+        )
+
+
+def test_a_worker_that_was_taken_for_dead_hears_so_and_its_result_does_not_count(
+    tmp_path: Path,
+) -> None:
+    with queue_of({"dropout": [0.1, 0.2]}, tmp_path / "search", 1) as (queue, study):
+        with queue.taken() as taken:
+            assert taken is not None
+            study.tell(taken.number, state=optuna.trial.TrialState.FAIL)  # as another worker does
+            for act in (
+                lambda: queue.report(taken, 1, 20.0, last=False),
+                lambda: queue.finish(taken, {"epochs": 1}, 20.0),
+            ):
+                with pytest.raises(TakenOver):
+                    act()
+        with queue.taken() as again:
+            assert again is not None
+            assert (again.folder, again.trial.params) == (taken.folder, taken.trial.params)
+            queue.finish(again, {"epochs": 1}, 10.0)
+        with queue.taken() as none:
+            assert none is None
+        assert [trial.value for trial in study.trials] == [None, 10.0]
+
+
+def test_a_trial_that_ends_every_worker_is_not_started_for_ever(tmp_path: Path) -> None:
+    starts = 0
+    with queue_of({"dropout": [0.1]}, tmp_path / "search", 1) as (queue, _):
+        while True:
+            with suppress(KeyboardInterrupt), queue.taken() as taken:
+                if taken is None:
+                    break
+                starts += 1
+                raise KeyboardInterrupt
+    assert starts == 5
+
+
 class Workers:
     """Processes that work on one search."""
 
@@ -256,10 +304,9 @@ class Workers:
             )
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
-        store = open_store(self.storage, self.out)
-        with quiet_optuna():
+        with quiet_optuna(), open_store(self.storage, self.out) as store:
             study = store.load()
-        return [] if study is None else study.get_trials()
+            return [] if study is None else study.get_trials()
 
     def kill_one(self) -> tuple[optuna.trial.FrozenTrial, list[optuna.trial.FrozenTrial]]:
         """Kill a worker in mid-trial; gives its trial and those that were finished before."""
@@ -279,7 +326,7 @@ class Workers:
                         process.communicate()
                         self.processes.remove(process)
                         return trial, [item for item in known if item.state.is_finished()]
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def wait(self) -> list[str]:
         said = [process.communicate(timeout=400)[0] for process in self.processes]
@@ -292,7 +339,7 @@ class Workers:
             process.communicate()
 
 
-EPOCHS, TRIALS = 12, 6
+EPOCHS, TRIALS = 12, 8
 
 
 def check_nothing_lost_or_done_twice(
@@ -375,8 +422,11 @@ def test_three_workers_on_a_database_and_one_is_killed(
         workers = Workers(folder, tmp_path / "search", cache_folder, TRIALS, url)
         run_and_kill(workers, 3)
         wrong = url.replace(PASSWORD, "wrong-secret")
-        with pytest.raises(SettingsError, match="cannot be reached") as refused:
-            open_store(wrong, tmp_path).connect()
+        with (
+            pytest.raises(SettingsError, match="cannot be reached") as refused,
+            open_store(wrong, tmp_path) as store,
+        ):
+            store.connect()
         assert "127.0.0.1" in str(refused.value)
         assert "wrong-secret" not in str(refused.value)
 

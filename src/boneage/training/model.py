@@ -133,17 +133,12 @@ class Model:
             BoneAgeError: See :func:`boneage.training.search.run.search_run`.
         """
         from boneage.training.search.run import search_run
-        from boneage.training.search.space import Space, combine_spaces, read_space
+        from boneage.training.search.space import read_space
 
-        if space is None:
-            searched = combine_spaces(self.settings, {}, {})
-        else:
-            values = space if isinstance(space, Mapping) else read_space(Path(space))
-            searched = Space.from_dict(values)
         self.found = search_run(
             data,
             self.settings,
-            searched,
+            space if space is None or isinstance(space, Mapping) else read_space(Path(space)),
             self._folder(out, "search"),
             fraction=fraction,
             trials=trials,

@@ -55,6 +55,7 @@ def begin(
     with locked(out.parent / f".{out.name}.lock", tell=False):
         run = open_run(out, config, resume=resume, overwrite=overwrite)
     if overwrite:
+        store.close()  # a journal may have lain in the folder that was just removed
         store.delete()
     with store.errors(), store.exclusive():
         known = store.load()

@@ -17,7 +17,7 @@ from optuna.trial import Trial
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from boneage.errors import MissingExtraError, SettingsError, TrainingError
+from boneage.errors import MissingExtraError, OutputError, SettingsError
 from boneage.training.search.stores import Store
 
 __all__ = ["DatabaseStore"]
@@ -89,6 +89,15 @@ class DatabaseStore(Store):
             ) from error
         return self._storage
 
+    def close(self) -> None:
+        """Give the connections back: a server has a hundred of them."""
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+        if self._engine is not None:
+            self._engine.dispose()
+        self._storage = self._engine = None
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold an advisory lock of the server, named after the study."""
@@ -136,7 +145,7 @@ class DatabaseStore(Store):
         try:
             yield
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            raise TrainingError(
+            raise OutputError(
                 f"The storage {self.where} can no longer be used: {self._reason(error)}. The "
                 "finished trials are kept there; go on with --resume when it is back."
             ) from error

@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import Trial, TrialState
 
-from boneage.errors import SettingsError, TrainingError
+from boneage.errors import OutputError, SettingsError
 from boneage.files import make_folder, output_errors
 from boneage.training.search.stores import Store
 
@@ -72,6 +72,10 @@ class JournalStore(Store):
             ) from error
         return self._storage
 
+    def close(self) -> None:
+        """Nothing stays open between two accesses."""
+        self._storage = None
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the lock of the study."""
@@ -98,7 +102,7 @@ class JournalStore(Store):
             try:
                 yield
             except json.JSONDecodeError as error:
-                raise TrainingError(f"{self.where} is damaged: {error}.") from error
+                raise OutputError(f"{self.where} is damaged: {error}.") from error
 
     def _lock_file(self, what: str) -> Path:
         safe = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in self.study_name)

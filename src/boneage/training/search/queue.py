@@ -99,7 +99,7 @@ class Queue:
         While the last ones are run by others it waits: should their worker die, they are free.
 
         Raises:
-            TrainingError: The storage can no longer be used.
+            OutputError: The storage can no longer be used.
         """
         with ExitStack() as stack:
             taken = self._next(stack)
@@ -150,7 +150,7 @@ class Queue:
         Raises:
             optuna.TrialPruned: It is not worth going on.
             TakenOver: Another worker has it.
-            TrainingError: The storage can no longer be used.
+            OutputError: The storage can no longer be used.
         """
         with self._store.errors(), _taken_over():
             # An epoch that was lost with an earlier worker is run again, to the same value.
@@ -169,7 +169,7 @@ class Queue:
 
         Raises:
             TakenOver: Another worker has it.
-            TrainingError: The storage can no longer be used.
+            OutputError: The storage can no longer be used.
         """
         state = TrialState.PRUNED if mae_months is None else TrialState.COMPLETE
         with self._store.errors(), _taken_over():
@@ -194,6 +194,8 @@ class Queue:
             if trial.state == TrialState.RUNNING and WORKER not in trial.user_attrs:
                 self._study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         trials = self._study.get_trials(deepcopy=False)
+        if len(finished(trials)) >= self._wanted:
+            return
         again = {trial.user_attrs.get(_AGAIN_OF) for trial in trials}
         for trial in trials:
             if trial.state == TrialState.FAIL and trial.number not in again:

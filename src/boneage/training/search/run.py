@@ -17,7 +17,7 @@ from boneage.training.search.begin import agree, begin
 from boneage.training.search.queue import Queue, Taken, finished
 from boneage.training.search.results import SearchRun, nothing_complete, read_trials, write_result
 from boneage.training.search.sampling import SpaceSampler
-from boneage.training.search.space import Space
+from boneage.training.search.space import Space, combine_spaces
 from boneage.training.search.stores import open_store, quiet_optuna
 from boneage.training.search.trial import run_trial
 from boneage.training.settings import TrainingSettings
@@ -32,7 +32,7 @@ _MOST_FAILURES_IN_A_ROW = 5
 def search_run(
     data: Data,
     settings: TrainingSettings,
-    space: Space | Mapping[str, Any],
+    space: Space | Mapping[str, Any] | None,
     out: Path,
     *,
     trials: int | None = None,
@@ -56,7 +56,7 @@ def search_run(
     Args:
         data: Radiographs with labels.
         settings: Settings that are not searched.
-        space: What is searched; see :meth:`Space.from_dict`.
+        space: What is searched; see :meth:`Space.from_dict`. None is the hypermodel's four lists.
         out: Run folder.
         trials: Trials to finish in all, those of earlier calls and other workers included. Trials
             that were given up as poor count, failed ones do not.
@@ -80,11 +80,14 @@ def search_run(
             begun with other settings, another space or other data.
         RunExistsError: ``out`` or the study is in use.
         LabelsError: The split leaves a part empty.
-        OutputError: ``out`` or the cache cannot be written.
-        TrainingError: Training fails again and again, or the storage can no longer be used.
+        OutputError: ``out`` or the cache cannot be written, or the storage no longer be used.
+        TrainingError: Training fails again and again.
     """
     check_size(data, settings)
-    space = space if isinstance(space, Space) else Space.from_dict(space)
+    if space is None:
+        space = combine_spaces(settings, {}, {})
+    elif not isinstance(space, Space):
+        space = Space.from_dict(space)
     space.check(settings)
     asked = space.trials_for(trials=trials, fraction=fraction)
     finite = space.size is not None
@@ -106,8 +109,7 @@ def search_run(
         "pruning": pruning,
         "data": data_facts,
     }
-    with quiet_optuna():
-        store = open_store(storage, out, study)
+    with quiet_optuna(), open_store(storage, out, study) as store:
         opened = begin(
             store, out, config, shared=storage is not None, resume=resume, overwrite=overwrite
         )

@@ -8,6 +8,7 @@ import abc
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Self
 
 import optuna
 from optuna import Study
@@ -22,7 +23,7 @@ JOURNAL_FILE = "journal.log"
 
 
 class Store(abc.ABC):
-    """A study in a storage.
+    """A study in a storage; a context that closes what it has opened.
 
     Attributes:
         study_name: The study's name in it.
@@ -59,8 +60,18 @@ class Store(abc.ABC):
         """Turn what the storage raises inside into an error that says what to do.
 
         Raises:
-            TrainingError: The storage can no longer be used.
+            OutputError: The storage can no longer be used.
         """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of all connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def load(self) -> Study | None:
         """The study, or None where there is none yet."""

@@ -48,8 +48,7 @@ def run_trial(
         Why the trial failed, or None if it did not.
 
     Raises:
-        OutputError: Its folder cannot be written.
-        TrainingError: The storage can no longer be used.
+        OutputError: Its folder cannot be written, or the storage no longer be used.
     """
     folder = out / TRIALS_FOLDER / taken.folder
     config = {
@@ -60,29 +59,11 @@ def run_trial(
     _open_folder(folder, config)
     failure = None
     try:
-        result = fit(
-            settings,
-            parts["train"],
-            parts["validation"],
-            folder,
-            resume=True,
-            on_epoch=lambda epoch, mae_months: queue.report(
-                taken, epoch, mae_months, last=epoch == settings.epochs
-            ),
-        )
-        facts = _course(folder) | {
-            "validation_mae_months": result.best_mae_months,
-            "best_epoch": result.best_epoch,
-        }
-        queue.finish(taken, facts, result.best_mae_months)
-        tell(f"validation MAE {result.best_mae_months:.2f} months")
-    except TrialPruned:
-        facts = _course(folder)
-        queue.finish(taken, facts, None)
-        tell(
-            f"given up after epoch {facts['epochs']}, validation MAE "
-            f"{facts['validation_mae_months']:.2f} months"
-        )
+        facts, complete = _train(queue, taken, settings, parts, folder)
+        mae_months = facts["validation_mae_months"]
+        queue.finish(taken, facts, mae_months if complete else None)
+        given_up = "" if complete else f"given up after epoch {facts['epochs']}, "
+        tell(f"{given_up}validation MAE {mae_months:.2f} months")
     except TakenOver:
         tell("taken over by another worker")
         return None
@@ -97,6 +78,30 @@ def run_trial(
     # A finished trial is never gone on with, and many checkpoints fill a disk.
     shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
     return failure
+
+
+def _train(
+    queue: Queue,
+    taken: Taken,
+    settings: TrainingSettings,
+    parts: Mapping[str, PreparedData],
+    folder: Path,
+) -> tuple[dict[str, Any], bool]:
+    """Train as far as it is worth it: how it went, and whether it came to its end."""
+
+    def report(epoch: int, mae_months: float) -> None:
+        queue.report(taken, epoch, mae_months, last=epoch == settings.epochs)
+
+    train, validation = parts["train"], parts["validation"]
+    try:
+        result = fit(settings, train, validation, folder, resume=True, on_epoch=report)
+    except TrialPruned:
+        return _course(folder), False
+    kept = {
+        "validation_mae_months": result.best_mae_months,
+        "best_epoch": result.best_epoch,
+    }
+    return _course(folder) | kept, True
 
 
 def _open_folder(folder: Path, config: Mapping[str, Any]) -> None:
