@@ -14,6 +14,7 @@
     │   └── UnsuitableError     an image, but none to put a number on (row: ``refused``)
     ├── BundleError             a model bundle is missing, damaged or of another version
     ├── OutputError             a result cannot be written (disk full, read-only)
+    ├── WorkerError             worker processes cannot be started, or were lost again and again
     └── TrainingError           a training cannot go on (loss not finite, no checkpoint)
 
 A message says what is wrong with which input and what to do about it. ``exit_code`` is what the
@@ -39,6 +40,7 @@ __all__ = [
     "TrainingError",
     "UnreadableError",
     "UnsuitableError",
+    "WorkerError",
     "require_extra",
 ]
 
@@ -95,6 +97,12 @@ class BundleError(BoneAgeError):
 
 class OutputError(BoneAgeError):
     """A result cannot be written: the disk is full, or the place is read-only."""
+
+    exit_code = 2
+
+
+class WorkerError(BoneAgeError):
+    """Worker processes cannot be started or were lost again and again; finished parts stay."""
 
     exit_code = 2
 
