@@ -11,11 +11,12 @@ from boneage.apps.screen import BulkProgress, counted, note
 from boneage.errors import SettingsError, require_extra
 from boneage.inference.bundle import Bundle
 from boneage.inference.catalogue import default_model
-from boneage.inference.cluster import ClusterSettings, predict_parts
+from boneage.inference.cluster import predict_parts
 from boneage.inference.inputs import InputFile
 from boneage.inference.part_worker import WorkerTask
 from boneage.inference.parts import Part, PartsFolder, cut_into_parts, describe_run, open_parts
 from boneage.inference.predictor import Predictor
+from boneage.inference.ray_session import ClusterSettings
 from boneage.inference.rows import TABLE_SUFFIXES
 from boneage.inference.run import SexTable
 from boneage.radiographs.radiograph import Sex
@@ -116,6 +117,9 @@ def predict_in_bulk(
         _saying_how_to_go_on(folder, parts),
         BulkProgress(len(files), statuses) as progress,
         contextlib.closing(results),
+        # Ray tells there at length what becomes a line of ours.
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
     ):
         for result in results:
             folder.write(parts[result.index], result.table)

@@ -158,7 +158,7 @@ def _bulk_options(
     """What ``--engine ray`` is to do, or None for ``--engine local``."""
     if engine == "ray":
         from boneage.apps.bulk_predict import DEFAULT_PART_SIZE, BulkOptions
-        from boneage.inference.cluster import ClusterSettings
+        from boneage.inference.ray_session import ClusterSettings
 
         if out is None:
             raise SettingsError("--engine ray needs --out: a folder, a .csv or a .json.")
