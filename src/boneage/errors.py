@@ -19,8 +19,8 @@
 
 A message says what is wrong with which input and what to do about it. ``exit_code`` is what the
 command line returns when the error reaches it: 1 where some inputs failed and the results of the
-others were written, 2 where there are no results because the command line is wrong, there is no
-usable input or model, or nothing can be written there.
+others were written, 2 where there are no results, or not all of the rows, because the command line
+is wrong, there is no usable input or model, nothing can be written there, or workers were lost.
 """
 
 import importlib.util
