@@ -2,11 +2,11 @@
 
     python benchmarks/ray_predict.py [--data ../shared/data] [--count 50000] [--local-count 5000]
 
-The inputs are links to the 100 px copies, or to phantoms where those are absent, under names of their
-own. Both engines run ``boneage predict`` as a user does. Start-up is the time of a run over one input
-for each core; it is taken off before the rates are computed, so that they hold for archives. The rows
-of both engines are compared. Memory is sampled from /proc every second: that it stays flat shows in
-the last third of the run against the first.
+The inputs are links to the 100 px copies, or to phantoms where those are absent, under names of
+their own. Both engines run ``boneage predict`` as a user does. Start-up is the time of a run over
+one input for each core; it is taken off before the rates are computed, so that they hold for
+archives. The rows of both engines are compared. Memory is sampled from /proc every second: that it
+stays flat shows in the last third of the run against the first.
 """
 
 import argparse

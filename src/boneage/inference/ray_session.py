@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -76,13 +77,14 @@ def ray_session(settings: ClusterSettings, model_bytes: int) -> Iterator[Any]:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if settings.address is None:
+        _make_token()
     import ray
     import ray.data
 
     with contextlib.ExitStack() as stack:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if settings.address is None:
-            _make_token()
             options |= {
                 "address": "local",
                 "num_cpus": settings.workers or available_cpus(),
@@ -102,9 +104,10 @@ def ray_session(settings: ClusterSettings, model_bytes: int) -> Iterator[Any]:
 def _make_token() -> None:
     """Let only this process into the cluster that it starts, without a token in the user's home.
 
-    Ray reads the token once in a process, so it stays the same for every cluster that is started.
+    Ray reads it when it is imported, so it stays the same for every cluster that the process starts;
+    where Ray was imported before, it does as it is used to.
     """
-    if "RAY_AUTH_MODE" not in os.environ:
+    if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
