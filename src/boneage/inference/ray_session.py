@@ -104,8 +104,8 @@ def ray_session(settings: ClusterSettings, model_bytes: int) -> Iterator[Any]:
 def _make_token() -> None:
     """Let only this process into the cluster that it starts, without a token in the user's home.
 
-    Ray reads it when it is imported, so it stays the same for every cluster that the process starts;
-    where Ray was imported before, it does as it is used to.
+    Ray reads it when it is imported, so every cluster that the process starts has the same; where
+    Ray was imported before, it does as it is used to.
     """
     if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
         os.environ["RAY_AUTH_MODE"] = "token"
