@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_models import write_hand
 
-pytest.importorskip("ray", reason="needs the extra cluster")
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
 
 PATIENCE_S = 300  # for machines that are busy; nothing here waits longer than it must
 HEADER = b"path,id,status,sex,bone_age_months,lower_months,upper_months,message\n"
@@ -192,8 +193,8 @@ def test_a_run_that_is_stopped_goes_on(
     [
         (["--engine", "ray"], "--engine ray needs --out"),
         (["--engine", "spark"], "--engine must be local or ray"),
-        (["--workers", "2"], "--workers is for --engine ray"),
-        (["--overwrite", "--part-size", "9"], "--part-size and --overwrite is for --engine ray"),
+        (["--workers", "2"], "Only --engine ray takes --workers: "),
+        (["--overwrite", "--part-size", "9"], "takes --part-size and --overwrite: "),
         (["--engine", "ray", "--out", "x", "--part-size", "0"], "--part-size must be within"),
         (["--engine", "ray", "--out", "x", "--workers", "0"], "--workers must be 1 or more"),
         (["--engine", "ray", "--out", "x", "--ray-address", ""], "--ray-address must name"),

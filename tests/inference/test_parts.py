@@ -118,6 +118,15 @@ def test_another_run_is_not_gone_on_with(
     assert json.loads((tmp_path / RUN_FILE).read_text()) == run(**dict(changes))
 
 
+def test_the_same_names_in_another_folder_are_other_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_parts(tmp_path / "out", run())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunExistsError, match="inputs"):
+        open_parts(tmp_path / "out", run())
+
+
 def test_labels_that_say_the_same_are_the_same_labels(tmp_path: Path) -> None:
     open_parts(tmp_path, run(labels=Labels("a")))
     open_parts(tmp_path, run(labels=Labels("a", "not among the inputs")))

@@ -178,7 +178,7 @@ def _bulk_options(
     }
     given = [name for name, is_given in needs_ray.items() if is_given]
     if given:
-        raise SettingsError(f"{' and '.join(given)} is for --engine ray: say that as well.")
+        raise SettingsError(f"Only --engine ray takes {' and '.join(given)}: say that as well.")
     return None
 
 

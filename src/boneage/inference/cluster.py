@@ -59,7 +59,8 @@ def predict_parts(
     settings = settings or ClusterSettings()
     missing = {part.index: part for part in parts}
     with ray_session(settings, len(bundle.onnx_bytes)) as ray:
-        attempts = ray.remote(num_cpus=0)(Attempts).remote()
+        lasting = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        attempts = lasting(Attempts).remote()
         items = [packed_part(part, labels) for part in parts]
         results = ray.data.from_items(items, override_num_blocks=len(items)).map(
             PartWorker,

@@ -68,8 +68,8 @@ def describe_run(
 ) -> dict[str, Any]:
     """Everything that decides the rows and how they are cut, as JSON values for ``run.json``.
 
-    Inputs are told apart by name, not by content: to read an archive of millions twice would take
-    as long as predicting it.
+    Inputs are told apart by name and place, not by content: reading an archive of millions for that
+    would take about as long as predicting it.
 
     Args:
         card: Card of the model; it holds the digests of the model's files.
@@ -80,7 +80,8 @@ def describe_run(
         intake: Whether the intake gate is on.
         part_size: Inputs in a part.
     """
-    named = (f"{file.path}\0{file.problem}" for file in files)
+    # By place as well: the same relative names mean other files in another folder.
+    named = (f"{file.path}\0{os.path.abspath(file.path)}\0{file.problem}" for file in files)
     labelled = (str(labels.sex_of(file.id)) for file in files) if labels else None
     return {
         "boneage_version": __version__,

@@ -95,8 +95,9 @@ def ray_session(settings: ClusterSettings, model_bytes: int) -> Iterator[Any]:
         else:
             options["address"] = settings.address
         stack.callback(ray.shutdown)
+        stack.enter_context(_own_sigterm())
         _connect(ray, options)
-        stack.enter_context(_ending_on_sigterm())
+        _end_on_sigterm()
         _quieten(ray)
         yield ray
 
@@ -149,20 +150,24 @@ def _short_folder() -> "tempfile.TemporaryDirectory[str]":
 
 
 @contextlib.contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind what runs; Ray's own handler prints its stack and kills the process."""
-    if threading.current_thread() is not threading.main_thread():
+def _own_sigterm() -> Iterator[None]:
+    """Put the handler of SIGTERM back that Ray replaces."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
         yield
-        return
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _end_on_sigterm() -> None:
+    """Let SIGTERM unwind what runs; Ray's handler prints its stack and kills the process."""
 
     def end(*_: object) -> None:
         raise SystemExit(_EXIT_TERMINATED)
 
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
 
 
 @contextlib.contextmanager
