@@ -12,6 +12,7 @@ from boneage.errors import (
     InputError,
     MissingExtraError,
     OutputError,
+    WorkerError,
     require_extra,
 )
 
@@ -44,7 +45,8 @@ def test_what_leaves_no_results_exits_with_2_and_everything_else_with_1(
     cls: type[BoneAgeError],
 ) -> None:
     assert issubclass(cls, BoneAgeError)
-    assert cls.exit_code == (2 if issubclass(cls, InputError | BundleError | OutputError) else 1)
+    without_results = InputError | BundleError | OutputError | WorkerError
+    assert cls.exit_code == (2 if issubclass(cls, without_results) else 1)
     assert cls.__doc__
 
 

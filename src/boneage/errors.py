@@ -14,12 +14,13 @@
     │   └── UnsuitableError     an image, but none to put a number on (row: ``refused``)
     ├── BundleError             a model bundle is missing, damaged or of another version
     ├── OutputError             a result cannot be written (disk full, read-only)
+    ├── WorkerError             worker processes cannot be started, or were lost again and again
     └── TrainingError           a training cannot go on (loss not finite, no checkpoint)
 
 A message says what is wrong with which input and what to do about it. ``exit_code`` is what the
 command line returns when the error reaches it: 1 where some inputs failed and the results of the
-others were written, 2 where there are no results because the command line is wrong, there is no
-usable input or model, or nothing can be written there.
+others were written, 2 where there are no results, or not all of the rows, because the command line
+is wrong, there is no usable input or model, nothing can be written there, or workers were lost.
 """
 
 import importlib.util
@@ -39,6 +40,7 @@ __all__ = [
     "TrainingError",
     "UnreadableError",
     "UnsuitableError",
+    "WorkerError",
     "require_extra",
 ]
 
@@ -95,6 +97,12 @@ class BundleError(BoneAgeError):
 
 class OutputError(BoneAgeError):
     """A result cannot be written: the disk is full, or the place is read-only."""
+
+    exit_code = 2
+
+
+class WorkerError(BoneAgeError):
+    """Worker processes cannot be started or were lost again and again; finished parts stay."""
 
     exit_code = 2
 

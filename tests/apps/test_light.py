@@ -14,14 +14,9 @@ SRC = Path(__file__).parents[2] / "src"
 PROGRAM = """
 import sys
 
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in BLOCKED:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-BLOCKED = set(filter(None, sys.argv[1].split(",")))
+# None stands for a module that cannot be imported, nor found by looking for it.
+sys.modules.update(dict.fromkeys(filter(None, sys.argv[1].split(","))))
 WATCHED = set(filter(None, sys.argv[2].split(",")))
-sys.meta_path.insert(0, Blocker())
 sys.argv[:] = ["boneage", *sys.argv[3:]]
 from boneage.apps.cli import main
 try:
@@ -60,6 +55,16 @@ def test_information_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_predicting_imports_nothing_of_the_training(bundle: Path, scans: Path) -> None:
     done = boneage("predict", scans, "--sex", "F", "--model", bundle, watched=HEAVY)
     assert done.stderr == "exit code 0 imported []\n"
+
+
+def test_the_engine_of_clusters_names_its_extra(bundle: Path, scans: Path, tmp_path: Path) -> None:
+    command = ["predict", scans, "--sex", "F", "--model", bundle, "--engine", "ray"]
+    done = boneage(*command, "--out", tmp_path / "parts", blocked="ray", watched=HEAVY)
+    assert done.stderr.splitlines() == [
+        "error: This needs ray, which is not installed: pip install 'boneage[cluster]'",
+        "exit code 2 imported []",
+    ]
+    assert not (tmp_path / "parts").exists()
 
 
 def test_help_does_not_wait_for_arrays() -> None:

@@ -1,12 +1,17 @@
 """``boneage predict``: a row for each radiograph, whatever becomes of it."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boneage.errors import NoInputError
+from boneage.errors import NoInputError, SettingsError
+
+if TYPE_CHECKING:
+    from boneage.apps.bulk_predict import BulkOptions
+    from boneage.inference.rows import Row
 
 __all__ = ["predict"]
 
@@ -63,11 +68,43 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.csv|FILE.json",
+            metavar="FILE.csv|FILE.json|DIR",
             help="Where to write the rows. Without it they go to standard output: as a table on a "
-            "terminal, as CSV in a pipe.",
+            "terminal, as CSV in a pipe. A folder takes them in parts (--engine ray).",
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="local|ray",
+            help="Predict in this process, or, for archives, in processes of Ray on this machine "
+            "or a cluster: --out is filled part by part, and the same command goes on where a run "
+            "was stopped.",
+        ),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With --engine ray: processes, a core each [all cores]."),
+    ] = None,
+    part_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With --engine ray: inputs in a part, 1 to 1000000 [1000]."),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="With --engine ray: a running cluster, as auto or host:6379. Without it, one is "
+            "started on this machine for the run.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="With --engine ray: throw away the parts of an earlier run in --out.",
+        ),
+    ] = False,
 ) -> None:
     """Estimate the bone age on radiographs.
 
@@ -75,12 +112,12 @@ def predict(
     bone_age_months, lower_months, upper_months, message. Exit code: 0 if every input is ok, 1 if
     some were refused or failed, 2 if the command line is wrong or there is no input.
     """
-    from boneage.apps.screen import counted, note, show_rows, standard_output, with_progress
+    from boneage.apps.screen import note, with_progress
     from boneage.dataset.labels import read_labels
     from boneage.dataset.records import describe_discards
     from boneage.inference.inputs import find_inputs
     from boneage.inference.predictor import load
-    from boneage.inference.rows import check_table_path, csv_rows, open_table
+    from boneage.inference.rows import check_table_path
     from boneage.inference.run import predict_rows
     from boneage.radiographs.radiograph import Sex
 
@@ -88,16 +125,68 @@ def predict(
     table = None if labels is None else read_labels(labels, need_bone_age=False)
     if table is not None and table.discarded:
         note(f"note: {labels}: {describe_discards(table.discarded)}")
-    if out is not None:
+    bulk = _bulk_options(engine, out, workers, part_size, ray_address, overwrite)
+    if out is not None and (bulk is None or bulk.is_table):
         check_table_path(out, labels)
     found = find_inputs(inputs)
     for text in found.notes:
         note(f"note: {text}")
     if not found.files:
         raise NoInputError("There is no radiograph among the inputs.")
-    predictor = load(model, level=level, intake=intake)
-    rows = predict_rows(predictor, found.files, sex=known, labels=table)
-    rows = with_progress(rows, len(found.files), "Predicting")
+    if bulk is not None:
+        from boneage.apps.bulk_predict import predict_in_bulk
+
+        all_ok = predict_in_bulk(
+            found.files, bulk, model=model, sex=known, labels=table, level=level, intake=intake
+        )
+    else:
+        predictor = load(model, level=level, intake=intake)
+        rows = predict_rows(predictor, found.files, sex=known, labels=table)
+        all_ok = _show(with_progress(rows, len(found.files), "Predicting"), out)
+    if not all_ok:
+        raise typer.Exit(_EXIT_SOME_NOT_OK)
+
+
+def _bulk_options(
+    engine: str,
+    out: Path | None,
+    workers: int | None,
+    part_size: int | None,
+    ray_address: str | None,
+    overwrite: bool,
+) -> "BulkOptions | None":
+    """What ``--engine ray`` is to do, or None for ``--engine local``."""
+    if engine == "ray":
+        from boneage.apps.bulk_predict import DEFAULT_PART_SIZE, BulkOptions
+        from boneage.inference.ray_session import ClusterSettings
+
+        if out is None:
+            raise SettingsError("--engine ray needs --out: a folder, a .csv or a .json.")
+        return BulkOptions(
+            out,
+            ClusterSettings(workers, ray_address),
+            DEFAULT_PART_SIZE if part_size is None else part_size,
+            overwrite,
+        )
+    if engine != "local":
+        raise SettingsError(f"--engine must be local or ray, not {engine!r}.")
+    needs_ray = {
+        "--workers": workers is not None,
+        "--part-size": part_size is not None,
+        "--ray-address": ray_address is not None,
+        "--overwrite": overwrite,
+    }
+    given = [name for name, is_given in needs_ray.items() if is_given]
+    if given:
+        raise SettingsError(f"Only --engine ray takes {' and '.join(given)}: say that as well.")
+    return None
+
+
+def _show(rows: "Iterable[Row]", out: Path | None) -> bool:
+    """Write the rows to ``out`` or to standard output; whether all of them are ok."""
+    from boneage.apps.screen import counted, note, show_rows, standard_output
+    from boneage.inference.rows import csv_rows, open_table
+
     statuses: list[str] = []
     if out is not None:
         with open_table(out) as write:
@@ -115,5 +204,4 @@ def predict(
             for row in rows:
                 write(row)
                 statuses.append(row.status)
-    if set(statuses) != {"ok"}:
-        raise typer.Exit(_EXIT_SOME_NOT_OK)
+    return set(statuses) == {"ok"}

@@ -4,13 +4,16 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO, TypeVar
 
 from boneage.files import output_errors
 from boneage.inference.rows import Row
 
 __all__ = [
+    "BulkProgress",
     "abandon_standard_output",
     "counted",
     "note",
@@ -77,6 +80,46 @@ def with_progress(items: Iterable[T], count: int, what: str) -> Iterator[T]:
         yield from progress.track(items, total=count, description=what)
 
 
+class BulkProgress:
+    """How far a run in parts is, if standard error is a terminal: count, rate, time left."""
+
+    def __init__(self, count: int, statuses: Mapping[str, int]) -> None:
+        """Begin with what an earlier run has finished.
+
+        Args:
+            count: How many inputs there are.
+            statuses: How often which status came up to now.
+        """
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeLeft())
+        self._progress = Progress(
+            *columns,
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        self._before = sum(statuses.values())
+        self._start = time.monotonic()
+        self._task = self._progress.add_task("starting", total=count, completed=self._before)
+
+    def __enter__(self) -> "BulkProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, statuses: Mapping[str, int]) -> None:
+        """Show that so many of each status have come."""
+        done = sum(statuses.values())
+        rate = (done - self._before) / (time.monotonic() - self._start)
+        words = f"{rate:.1f} a second, {done - statuses['ok']:,} not ok"
+        self._progress.update(self._task, completed=done, description=words)
+
+
 def show_rows(rows: Sequence[Row]) -> None:
     """Show predictions as a table for reading."""
     from rich.console import Console
@@ -122,9 +165,11 @@ def _ages(row: Row) -> tuple[str, str, str]:
     return f"{years} y {rest} m", f"{months}", interval
 
 
-def counted(statuses: Sequence[str]) -> str:
+def counted(statuses: Iterable[str] | Mapping[str, int]) -> str:
     """How often which status came, in a line: ``5 inputs: 3 ok, 2 failed``."""
-    counts = [(statuses.count(status), status) for status in ("ok", "refused", "failed")]
-    plural = "input" if len(statuses) == 1 else "inputs"
-    parts = ", ".join(f"{count} {status}" for count, status in counts if count)
-    return f"{len(statuses)} {plural}: {parts}"
+    counts = Counter(statuses)
+    plural = "input" if counts.total() == 1 else "inputs"
+    parts = ", ".join(
+        f"{counts[name]} {name}" for name in ("ok", "refused", "failed") if counts[name]
+    )
+    return f"{counts.total()} {plural}: {parts}"

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -25,6 +25,7 @@ __all__ = [
     "check_table_path",
     "csv_rows",
     "open_table",
+    "read_rows",
 ]
 
 COLUMNS = (
@@ -80,6 +81,26 @@ class Row:
             if isinstance(value, float):
                 values[name] = round(value, 1)
         return values
+
+    @classmethod
+    def from_cells(cls, cells: Mapping[str, str]) -> "Row":
+        """The row whose CSV form has these cells by column; months have the decimal they got.
+
+        Raises:
+            KeyError: A column is missing.
+            ValueError: A month is no number, or the status is unknown.
+            SettingsError: The status and the bone age contradict each other.
+        """
+        if cells["status"] not in ("ok", "refused", "failed"):
+            raise ValueError(f"{cells['status']!r} is no status")
+        texts = {name: cells[name] for name in COLUMNS}
+        months = {
+            name: float(text) if text else None
+            for name, text in texts.items()
+            if name.endswith("_months")
+        }
+        values: dict[str, Any] = {**texts, **months, "sex": texts["sex"] or None}
+        return cls(**values)
 
 
 def check_table_path(
@@ -149,3 +170,21 @@ def open_table(path: str | os.PathLike[str]) -> Iterator[Callable[[Row], None]]:
 
             yield write
             stream.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:
+    """Read a table in its CSV form, a row at a time.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no such table.
+    """
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        reader = csv.DictReader(stream, strict=True)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{os.fspath(path)} has other columns than {', '.join(COLUMNS)}")
+        try:
+            for cells in reader:
+                yield Row.from_cells(cells)
+        except (csv.Error, TypeError, SettingsError) as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
