@@ -68,6 +68,28 @@ def predict(
             "terminal, as CSV in a pipe.",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Also write a page on one child: one radiograph, or several with --labels that "
+            "has the columns child and age_months.",
+        ),
+    ] = None,
+    age_months: Annotated[
+        float | None,
+        typer.Option(metavar="MONTHS", help="Chronological age for --report, 0 to 300."),
+    ] = None,
+    height_cm: Annotated[
+        float | None,
+        typer.Option(metavar="CM", help="Height for --report, 40 to 230; gives an adult height."),
+    ] = None,
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="brush|stanford", help="Whose spread counts as normal in --report [brush]."
+        ),
+    ] = None,
 ) -> None:
     """Estimate the bone age on radiographs.
 
@@ -83,6 +105,8 @@ def predict(
     from boneage.inference.rows import check_table_path, csv_rows, open_table
     from boneage.inference.run import predict_rows
     from boneage.radiographs.radiograph import Sex
+    from boneage.reports.child_report import write_child_report
+    from boneage.reports.child_request import report_request
 
     known = None if sex is None else Sex.parse(sex)
     table = None if labels is None else read_labels(labels, need_bone_age=False)
@@ -95,9 +119,23 @@ def predict(
         note(f"note: {text}")
     if not found.files:
         raise NoInputError("There is no radiograph among the inputs.")
+    request = report_request(
+        report,
+        found.files,
+        labels=table,
+        out=out,
+        age_months=age_months,
+        height_cm=height_cm,
+        norm=norm,
+    )
     predictor = load(model, level=level, intake=intake)
     rows = predict_rows(predictor, found.files, sex=known, labels=table)
     rows = with_progress(rows, len(found.files), "Predicting")
+    if request is not None:
+        done = list(rows)
+        write_child_report(request, done, predictor.card, level=predictor.level)
+        note(f"Report written to {request.path}")
+        rows = iter(done)
     statuses: list[str] = []
     if out is not None:
         with open_table(out) as write:

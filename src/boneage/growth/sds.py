@@ -19,9 +19,9 @@ NORMAL_SD = 2.0
 """Half of the normal range in standard deviations, as it is reported in practice."""
 
 SD_LIMITS = (
-    "The spread is that of healthy North American children who were followed from the 1930s on. "
-    "For other populations and for children of today it is an approximation. The score takes the "
-    "chronological age for the mean, as the atlas does, and the spread for normal."
+    "The spread is that of healthy American children of the first half of the 20th century; for "
+    "other populations and for children of today it is an approximation. The score takes the "
+    "chronological age for the mean, as the atlas does."
 )
 """What belongs beside a score."""
 
