@@ -66,7 +66,7 @@ def _body(page: ChildPage) -> Iterator[str]:
     yield "<main>"
     yield _result(page)
     chart = _chart(page)
-    limits = _definitions(limits_of(page.main, page.norm))
+    limits = _definitions(limits_of(page.main, page.norm), "small")
     if len(page.visits) > 1:
         yield section_html("Visits", '<div class="pair">', chart, _visits(page), "</div>")
         chart = ""
@@ -76,7 +76,7 @@ def _body(page: ChildPage) -> Iterator[str]:
         yield section_html(
             heading, '<div class="pair">' if chart else "<div>", chart, parts, "</div>"
         )
-    yield section_html("The model", _definitions(model_facts(page.card), "model"))
+    yield section_html("The model", _definitions(model_facts(page.card), "small"))
     yield "</main>"
 
 

@@ -28,7 +28,10 @@ dt { color: var(--muted); max-width: 15rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 ul { margin: .2rem 0; padding-left: 1.1rem; }
 li { margin: .2rem 0; }
+.pair dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
+.pair dd { margin-bottom: .35rem; }
 td, th { padding-right: .7rem; }
+td:last-child, th:last-child { padding-right: 0; }
 figcaption { font-size: .82rem; }
 @media (max-width: 44rem) {
   .result, .result.wide, .pair { grid-template-columns: minmax(0, 1fr); gap: .8rem 0; }
@@ -48,14 +51,16 @@ figcaption { font-size: .82rem; }
   .result { grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 0 6mm; }
   .result.wide, .pair { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0 6mm; }
   .pair { break-inside: avoid; }
-  .chart { max-height: 62mm; }
-  .model { font-size: 7.4pt; line-height: 1.25; }
+  .chart { max-height: 54mm; }
+  .small { font-size: 7.4pt; line-height: 1.25; }
   dl { grid-template-columns: minmax(22mm, max-content) 1fr; gap: .4mm 4mm; }
   dd { margin: 0; }
-  .pictures img { max-height: 70mm; }
+  .pictures img { max-height: 62mm; }
   .pictures img, .chart { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .age { font-size: 10pt; }
   .age strong { font-size: 15pt; }
-  figcaption { font-size: 7.4pt; }
+  figcaption, caption, table { font-size: 7.4pt; }
+  .scroll { overflow: visible; }
+  td, th { padding: .5mm 2mm .5mm 0; }
 }
 """

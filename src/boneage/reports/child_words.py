@@ -40,7 +40,7 @@ def facts_of(visit: ChildVisit, level: float | None) -> Pairs:
         yield "Chronological age", "not known, so no comparison with it"
         return
     yield "Chronological age", f"{age_months:.1f} months ({years_and_months(age_months)})"
-    yield "Bone age − chronological age", f"{signed(months - age_months)} months"
+    yield "Ahead (+) or behind (−)", f"{signed(months - age_months)} months"
     if visit.score is None:
         yield "SD score", f"none: {visit.score_note}"
     else:
@@ -51,7 +51,7 @@ def facts_of(visit: ChildVisit, level: float | None) -> Pairs:
         yield "SD score", f"{text}, {score.norm.capitalize()}"
         low, high = score.normal_months
         yield (
-            f"Normal at this age (±{NORMAL_SD:g} SD)",
+            f"Normal range (±{NORMAL_SD:g} SD)",
             f"{interval_text((low, high))} months; 1 SD is {score.sd_months:.1f}",
         )
     if visit.facts.height_cm is not None:
