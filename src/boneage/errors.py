@@ -12,6 +12,7 @@
     ├── RadiographError         one file only; the others go on
     │   ├── UnreadableError     not an image, damaged, or too large (row: ``failed``)
     │   └── UnsuitableError     an image, but none to put a number on (row: ``refused``)
+    ├── OutsideTableError       a growth reference does not reach this child
     ├── BundleError             a model bundle is missing, damaged or of another version
     ├── OutputError             a result cannot be written (disk full, read-only)
     ├── WorkerError             worker processes cannot be started, or were lost again and again
@@ -34,6 +35,7 @@ __all__ = [
     "MissingExtraError",
     "NoInputError",
     "OutputError",
+    "OutsideTableError",
     "RadiographError",
     "RunExistsError",
     "SettingsError",
@@ -87,6 +89,10 @@ class UnreadableError(RadiographError):
 
 class UnsuitableError(RadiographError):
     """A readable image that no bone age should be put on (row status ``refused``)."""
+
+
+class OutsideTableError(BoneAgeError):
+    """A growth reference has no value for this age or bone age; the message gives its range."""
 
 
 class BundleError(BoneAgeError):

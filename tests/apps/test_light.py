@@ -46,6 +46,14 @@ def test_predicting_needs_nothing_of_the_training(bundle: Path, scans: Path) -> 
     assert len(done.stdout.splitlines()) == 4
 
 
+def test_a_report_needs_nothing_of_the_training(bundle: Path, scans: Path) -> None:
+    page = scans / "r.html"
+    options = ["--sex", "F", "--model", bundle, "--report", page, "--age-months", "100"]
+    done = boneage("predict", scans / "1.png", *options, blocked=HEAVY)
+    assert done.stderr == f"Report written to {page}\nexit code 0 imported []\n"
+    assert "<svg" in page.read_text()
+
+
 @pytest.mark.parametrize("arguments", [["info", "--json"], ["info"], ["--version"], ["--help"]])
 def test_information_imports_nothing_heavy(arguments: list[str]) -> None:
     done = boneage(*arguments, watched=f"{HEAVY},onnxruntime")

@@ -1,10 +1,16 @@
+"""Runs of made-up cases; the reader of pages and the tiny models can be imported here."""
+
 import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "inference"))
 
 from boneage.evaluation import evaluate
 from boneage.reports.run_plots import draw_run_plots

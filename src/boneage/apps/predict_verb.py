@@ -105,6 +105,28 @@ def predict(
             help="With --engine ray: throw away the parts of an earlier run in --out.",
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Also write a page on one child: one radiograph, or several with --labels that "
+            "has the columns child and age_months.",
+        ),
+    ] = None,
+    age_months: Annotated[
+        float | None,
+        typer.Option(metavar="MONTHS", help="Chronological age for --report, 0 to 300."),
+    ] = None,
+    height_cm: Annotated[
+        float | None,
+        typer.Option(metavar="CM", help="Height for --report, 40 to 230; gives an adult height."),
+    ] = None,
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="brush|stanford", help="Whose spread counts as normal in --report [brush]."
+        ),
+    ] = None,
 ) -> None:
     """Estimate the bone age on radiographs.
 
@@ -120,6 +142,8 @@ def predict(
     from boneage.inference.rows import check_table_path
     from boneage.inference.run import predict_rows
     from boneage.radiographs.radiograph import Sex
+    from boneage.reports.child_report import write_child_report
+    from boneage.reports.child_request import report_request
 
     known = None if sex is None else Sex.parse(sex)
     table = None if labels is None else read_labels(labels, need_bone_age=False)
@@ -133,7 +157,18 @@ def predict(
         note(f"note: {text}")
     if not found.files:
         raise NoInputError("There is no radiograph among the inputs.")
+    request = report_request(
+        report,
+        found.files,
+        labels=table,
+        out=out,
+        age_months=age_months,
+        height_cm=height_cm,
+        norm=norm,
+    )
     if bulk is not None:
+        if request is not None:
+            raise SettingsError("--report is for one child: leave --engine ray out.")
         from boneage.apps.bulk_predict import predict_in_bulk
 
         all_ok = predict_in_bulk(
@@ -142,7 +177,13 @@ def predict(
     else:
         predictor = load(model, level=level, intake=intake)
         rows = predict_rows(predictor, found.files, sex=known, labels=table)
-        all_ok = _show(with_progress(rows, len(found.files), "Predicting"), out)
+        rows = with_progress(rows, len(found.files), "Predicting")
+        if request is not None:
+            done = list(rows)
+            write_child_report(request, done, predictor.card, level=predictor.level)
+            note(f"Report written to {request.path}")
+            rows = iter(done)
+        all_ok = _show(rows, out)
     if not all_ok:
         raise typer.Exit(_EXIT_SOME_NOT_OK)
 

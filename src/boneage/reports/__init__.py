@@ -1,1 +1,1 @@
-"""Reports: plots of a run and pages about it. Needs matplotlib, which ``boneage[train]`` brings."""
+"""Reports: plots of a run and pages. Plots need matplotlib, which ``boneage[train]`` brings."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["escape", "figure_html", "image_uri", "page_html", "png_uri", "section_html",
-           "table_html"]  # fmt: skip
+__all__ = ["escape", "figure_html", "image_uri", "jpeg_uri", "page_html", "png_uri",
+           "section_html", "table_html"]  # fmt: skip
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --muted: #555; --paper: #fff; --line: #d0d0d0;
@@ -64,12 +64,13 @@ def escape(text: object) -> str:
     return html.escape(str(text), quote=True)
 
 
-def page_html(title: str, body: Iterable[str]) -> str:
+def page_html(title: str, body: Iterable[str], style: str = "") -> str:
     """Put parts together into a page.
 
     Args:
         title: Plain text of the title; escaped here.
         body: HTML of the parts, in order.
+        style: CSS of this page alone, after that of all pages.
 
     Returns:
         The whole document, in English.
@@ -84,7 +85,7 @@ def page_html(title: str, body: Iterable[str]) -> str:
             '<meta http-equiv="Content-Security-Policy" '
             "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">",
             f"<title>{escape(title)}</title>",
-            f"<style>{_STYLE}</style>",
+            f"<style>{_STYLE}{style}</style>",
             "</head>",
             "<body>",
             *body,
@@ -154,10 +155,35 @@ def image_uri(image: NDArray[np.uint8], longest_px: int = 480) -> str:
     """
     import cv2
 
-    height, width = image.shape
-    scale = longest_px / max(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    _, encoded = cv2.imencode(".png", image)
+    _, encoded = cv2.imencode(".png", _reduced(image, longest_px))
     return png_uri(encoded.tobytes())
+
+
+def jpeg_uri(image: NDArray[np.uint8], longest_px: int) -> str:
+    """Give a picture as a data URI of a JPEG file, which keeps a page with photographs small.
+
+    Args:
+        image: Grey values, shape (height, width), or colours, shape (height, width, 3) in the
+            order blue, green, red; uint8.
+        longest_px: Larger pictures are scaled down to this many pixels on their longer side.
+
+    Returns:
+        A JPEG data URI.
+    """
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, 90]
+    _, encoded = cv2.imencode(".jpg", _reduced(image, longest_px), options)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def _reduced(image: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+    """Scale a picture down, never up, until its longer side has ``longest_px`` pixels."""
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,6 +1,6 @@
 """Figures as they are printed in plots and pages."""
 
-__all__ = ["duration", "interval_text", "signed"]
+__all__ = ["duration", "interval_text", "signed", "years_and_months"]
 
 
 def signed(value: float, *, plus: bool = True, digits: int = 1) -> str:
@@ -23,3 +23,9 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def years_and_months(months: float) -> str:
+    """Write an age as it is spoken: ``10 y 11 m``, to the nearest month, on one line."""
+    years, rest = divmod(round(months), 12)
+    return f"{years} y {rest} m".replace(" ", "\N{NO-BREAK SPACE}")
