@@ -1,4 +1,4 @@
-"""``boneage crossval``: a network a fold, out-of-fold figures, and their ensemble."""
+"""``boneage crossval``: a network a fold, out-of-fold figures, and the model they give."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from boneage.apps.training_options import (
     BatchSize,
     Cache,
     Device,
+    Devices,
     Epochs,
     ImagesFolder,
     LabelTable,
@@ -43,12 +44,27 @@ def crossval(
             "can share the work so; the last one combines the folds.",
         ),
     ] = None,
+    result: Annotated[
+        str,
+        typer.Option(
+            metavar="ensemble|refit",
+            help="The finished model: the ensemble of the folds' networks, or one network that is "
+            "trained once more, on all the radiographs of the folds.",
+        ),
+    ] = "ensemble",
+    test: Annotated[
+        bool,
+        typer.Option(
+            "--test",
+            help="Score the test set of DATA (Test/ and test.csv) once, with the finished model.",
+        ),
+    ] = False,
     split: Annotated[
         Path | None,
         typer.Option(
             metavar="CSV",
             help="Table id,split: only the part train is dealt into folds. The others are held "
-            "out, and the ensemble is measured on them once, at the end.",
+            "out, and the finished model is measured on them once, at the end.",
         ),
     ] = None,
     start_from: Annotated[
@@ -79,6 +95,7 @@ def crossval(
         typer.Option(metavar="N", help="Fixes folds, weights, order, augmentation and dropout."),
     ] = None,
     device: Device = None,
+    devices: Devices = None,
     threads: Threads = None,
     cache: Cache = None,
     workers: Workers = None,
@@ -86,8 +103,8 @@ def crossval(
     """Cross-validate: train a network on all folds but one, for each fold, and combine them.
 
     The folds are stratified by sex and bone age. RUN gets a folder a fold, predictions.csv and
-    metrics.json with the out-of-fold figures, and bundle/, the ensemble of the folds' networks
-    with an interval from the out-of-fold errors. A run that was stopped goes on with the same
+    metrics.json with the out-of-fold figures, and bundle/, the finished model with an interval
+    from the out-of-fold errors. A run that was stopped goes on with the same
     command and --resume; a finished fold is never trained again.
     """
     from boneage.apps.screen import note
@@ -105,6 +122,7 @@ def crossval(
         "batch_size": batch_size,
         "seed": seed,
         "device": device,
+        "devices": devices,
         "threads": threads,
     }
     recipe = read_recipe(config)
@@ -123,6 +141,8 @@ def crossval(
         out,
         folds=folds,
         only=tuple(fold or ()),
+        result=result,
+        test=test,
         split=split,
         card=dict(recipe.card),
         before=recipe.stages_before(given),
@@ -138,7 +158,12 @@ def crossval(
     draw_run_plots(out)
     print("Out of fold, each radiograph by the one network that did not learn from it:")
     print(combined.out_of_fold.summary())
-    if combined.held_out is not None:
-        print("Held out from every fold, by the ensemble:")
-        print(combined.held_out.summary())
-    print(f"Written to {out}; the ensemble is {combined.bundle}")
+    print(combined.summary())
+    for title, metrics in (
+        ("Held out from every fold, by the finished model:", combined.held_out),
+        ("The test set, by the finished model:", combined.test),
+    ):
+        if metrics is not None:
+            print(title)
+            print(metrics.summary())
+    print(f"Written to {out}; the model ({result}) is {combined.bundle}")

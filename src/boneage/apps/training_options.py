@@ -9,9 +9,11 @@ __all__ = [
     "BatchSize",
     "Cache",
     "Device",
+    "Devices",
     "Epochs",
     "ImagesFolder",
     "LabelTable",
+    "Nodes",
     "Overwrite",
     "Threads",
     "Workers",
@@ -34,7 +36,8 @@ Epochs = Annotated[
 ]
 
 BatchSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Radiographs in a step, 1 to 4096.")
+    int | None,
+    typer.Option(metavar="N", help="Radiographs in a step of all devices together, 1 to 4096."),
 ]
 
 Device = Annotated[
@@ -44,7 +47,25 @@ Device = Annotated[
     ),
 ]
 
-Threads = Annotated[int | None, typer.Option(metavar="N", help="CPU threads; 0: all cores [0].")]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="GPUs of each machine that train one network together, or processes on the CPU; "
+        "0: all GPUs [1].",
+    ),
+]
+
+Nodes = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Machines that train together; torchrun or srun starts boneage there [1]."
+    ),
+]
+
+Threads = Annotated[
+    int | None, typer.Option(metavar="N", help="CPU threads of each process; 0: all cores [0].")
+]
 
 Cache = Annotated[
     Path | None,

@@ -13,9 +13,11 @@ from boneage.apps.training_options import (
     BatchSize,
     Cache,
     Device,
+    Devices,
     Epochs,
     ImagesFolder,
     LabelTable,
+    Nodes,
     Overwrite,
     Threads,
     Workers,
@@ -135,6 +137,8 @@ def train(
         typer.Option(metavar="N", help="Fixes weights, order, augmentation and dropout [0]."),
     ] = None,
     device: Device = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -160,6 +164,7 @@ def train(
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
     from boneage.dataset.data import Data
     from boneage.reports.run_plots import draw_run_plots
+    from boneage.training.processes import find_place
     from boneage.training.recipe import read_recipe
     from boneage.training.run import train_run
 
@@ -181,6 +186,8 @@ def train(
         "validation_fraction": validation_fraction,
         "seed": seed,
         "device": device,
+        "devices": devices,
+        "nodes": nodes,
         "precision": precision,
         "threads": threads,
     }
@@ -188,7 +195,9 @@ def train(
     settings = recipe.settings_with(given)
     preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
     found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
-    note(found.summary())
+    speaks = find_place(settings).is_first
+    if speaks:
+        note(found.summary())
     run = train_run(
         found,
         settings,
@@ -198,6 +207,8 @@ def train(
         overwrite=overwrite,
         workers=workers,
     )
+    if not speaks:
+        return
     draw_run_plots(out)
     print("\n".join(run.summary))
     print(run.metrics.summary())

@@ -11,7 +11,9 @@ from boneage.evaluation.metrics import Metrics, evaluate
 from boneage.inference.bundle import WEIGHTS_FILE, Bundle, write_bundle
 from boneage.inference.predictor import Prediction, Predictor, load
 from boneage.radiographs.radiograph import Radiograph, Sex
-from boneage.training.run import TrainedRun, predict_prepared, train_run
+from boneage.training.crossval import CrossvalRun, crossval_run
+from boneage.training.measuring import predict_prepared
+from boneage.training.run import TrainedRun, train_run
 from boneage.training.settings import TrainingSettings
 
 __all__ = ["Model"]
@@ -27,7 +29,8 @@ class Model:
     Attributes:
         settings: How it trains.
         run: The finished training run, or None before :meth:`train`.
-        bundle: The trained model's folder or zip, or None before :meth:`train` or :meth:`load`.
+        crossvalidation: The finished cross-validation, or None before :meth:`crossvalidate`.
+        bundle: The trained model's folder or zip, or None before there is one.
     """
 
     def __init__(self, settings: TrainingSettings | None = None, **changes: Any) -> None:
@@ -43,6 +46,7 @@ class Model:
         """
         self.settings = (settings or TrainingSettings()).updated(**changes)
         self.run: TrainedRun | None = None
+        self.crossvalidation: CrossvalRun | None = None
         self.bundle: Path | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._predictor: Predictor | None = None
@@ -73,29 +77,87 @@ class Model:
         Raises:
             BoneAgeError: See :func:`boneage.training.run.train_run`.
         """
-        if out is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="boneage-")
-            out = Path(self._scratch.name) / "run"
         self.run = train_run(
             data,
             self.settings,
-            Path(out),
+            self._run_folder(out),
             split=None if split is None else Path(split),
             resume=resume,
             overwrite=overwrite,
             workers=workers,
         )
+        self.crossvalidation = None
         self.bundle = self.run.bundle
         self._predictor = None
         return self
 
+    def crossvalidate(
+        self,
+        data: Data,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        folds: int = 5,
+        result: str = "ensemble",
+        split: str | os.PathLike[str] | None = None,
+        test: bool = False,
+        resume: bool = False,
+        overwrite: bool = False,
+        workers: int | None = None,
+    ) -> "Model":
+        """Train a network on all folds but one, for each fold, and become what they give.
+
+        Args:
+            data: Radiographs with labels.
+            out: Run folder; without one the run lives as long as this object.
+            folds: Number of folds, 2 to 50.
+            result: ``ensemble`` of the folds' networks, or ``refit``: one network that is trained
+                once more, on all folds.
+            split: CSV ``id,split``: only its part train is dealt into folds.
+            test: Score the test set of ``data`` (four-part layout) once.
+            resume: Go on with the run in ``out``.
+            overwrite: Replace the run in ``out``.
+            workers: Processes that prepare images; all cores by default.
+
+        Returns:
+            This model, trained; :attr:`metrics` are then the out-of-fold figures.
+
+        Raises:
+            BoneAgeError: See :func:`boneage.training.crossval.crossval_run`.
+        """
+        done = crossval_run(
+            data,
+            self.settings,
+            self._run_folder(out),
+            folds=folds,
+            result=result,
+            split=None if split is None else Path(split),
+            test=test,
+            resume=resume,
+            overwrite=overwrite,
+            workers=workers,
+        )
+        assert done.combined is not None  # no fold was left out
+        self.run, self.crossvalidation = None, done
+        self.bundle = done.combined.bundle
+        self._predictor = None
+        return self
+
+    def _run_folder(self, out: str | os.PathLike[str] | None) -> Path:
+        """The folder that was asked for, or one that lives as long as this object."""
+        if out is not None:
+            return Path(out)
+        self._scratch = tempfile.TemporaryDirectory(prefix="boneage-")
+        return Path(self._scratch.name) / "run"
+
     @property
     def metrics(self) -> Metrics:
-        """Figures on the validation part of the training run.
+        """Figures on the validation part of the training run, or out of fold.
 
         Raises:
             TrainingError: This model was not trained here.
         """
+        if self.crossvalidation is not None and self.crossvalidation.combined is not None:
+            return self.crossvalidation.combined.out_of_fold
         if self.run is None:
             raise TrainingError("This model has no training run: call train(data) first.")
         return self.run.metrics
