@@ -24,8 +24,8 @@ from boneage.radiographs.phantom import write_phantom_dataset
 from boneage.radiographs.preparation import Preparation
 from boneage.radiographs.radiograph import Sex
 from boneage.radiographs.readers import read_radiograph
-from boneage.training.combine import load_network
 from boneage.training.crossval import CrossvalRun, crossval_run
+from boneage.training.out_of_fold import load_network
 from boneage.training.recipe import Recipe, read_recipe
 from boneage.training.start import check_same_folds, read_start
 

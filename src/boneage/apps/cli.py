@@ -203,7 +203,8 @@ def evaluate(
 
 app.command(epilog="Example: boneage train rsna/ --out runs/first --split rsna/split.csv")(train)
 app.command(
-    epilog="Example: boneage crossval rsna/ --config recipes/shipped.json --out runs/folds"
+    cls=SeveralValues,
+    epilog="Example: boneage crossval rsna/ --config recipes/shipped.json --out runs/folds",
 )(crossval)
 app.command(
     cls=SeveralValues,

@@ -1,10 +1,20 @@
 """``boneage search``: hyperparameters that suit the data, found by trying."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from boneage.apps.search_options import (
+    ConvFilters,
+    ConvLayers,
+    DenseDepth,
+    Dropouts,
+    Fraction,
+    Pruning,
+    SpaceFile,
+    Trials,
+    space_from,
+)
 from boneage.apps.training_options import (
     BatchSize,
     Cache,
@@ -33,65 +43,18 @@ from boneage.apps.training_options import (
 
 __all__ = ["search"]
 
-_LISTS = ("conv_layers", "conv_filters", "dense_depth", "dropout")
-
 
 def search(
     data: DataFolder,
     out: RunFolder,
-    conv_layers: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="N...", help="Hypermodel: numbers of convolutional layers to try [3 4 5]."
-        ),
-    ] = None,
-    conv_filters: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="N...", help="Hypermodel: filters of the first layer to try [8 16 32]."
-        ),
-    ] = None,
-    dense_depth: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="N...",
-            help="Hypermodel: dense layers after joining the sex to try [1 2 3].",
-        ),
-    ] = None,
-    dropout: Annotated[
-        list[float] | None,
-        typer.Option(metavar="SHARE...", help="Dropout to try [0.1 0.2 0.3]."),
-    ] = None,
-    space: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="TOML",
-            help="More settings to search, a list or a range each: batch_size = [16, 32], "
-            "learning_rate = {low = 1e-4, high = 1e-2, log = true}; those of the network under "
-            "[network], those of the augmentation under [augmentation].",
-        ),
-    ] = None,
-    fraction: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE", help="Share of all combinations to try, above 0 to 1 [0.25]."
-        ),
-    ] = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Trials to finish in all, instead of --fraction. More of them, with --resume, "
-            "extend a search.",
-        ),
-    ] = None,
-    pruning: Annotated[
-        bool,
-        typer.Option(
-            "--pruning/--no-pruning",
-            help="Give up trials that are poorer than the median of the others (default).",
-        ),
-    ] = True,
+    conv_layers: ConvLayers = None,
+    conv_filters: ConvFilters = None,
+    dense_depth: DenseDepth = None,
+    dropout: Dropouts = None,
+    space: SpaceFile = None,
+    fraction: Fraction = None,
+    trials: Trials = None,
+    pruning: Pruning = True,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -157,7 +120,6 @@ def search(
     from boneage.apps.training_inputs import read_inputs
     from boneage.reports.search_plots import draw_search_plots
     from boneage.training.search.run import search_run
-    from boneage.training.search.space import combine_spaces, read_space
 
     if architecture is None and config is None:
         architecture = "hypermodel"
@@ -178,8 +140,6 @@ def search(
         "precision": precision,
         "threads": threads,
     }
-    from_file = {} if space is None else read_space(space)
-    lists = dict(zip(_LISTS, (conv_layers, conv_filters, dense_depth, dropout), strict=True))
     settings, found = read_inputs(
         data,
         given,
@@ -192,7 +152,14 @@ def search(
     done = search_run(
         found,
         settings,
-        combine_spaces(settings, from_file, lists),
+        space_from(
+            settings,
+            space,
+            conv_layers=conv_layers,
+            conv_filters=conv_filters,
+            dense_depth=dense_depth,
+            dropout=dropout,
+        ),
         out,
         trials=trials,
         fraction=fraction,

@@ -23,6 +23,8 @@ def read_inputs(
 ) -> "tuple[TrainingSettings, Data]":
     """Read settings and data folder, and say on standard error what was found.
 
+    Of several processes that train together, only the first one says it.
+
     Args:
         data: The data folder.
         given: Settings from the command line by name; None stands for not given.
@@ -37,11 +39,13 @@ def read_inputs(
     """
     from boneage.apps.screen import note
     from boneage.dataset.data import Data
+    from boneage.training.processes import find_place
     from boneage.training.recipe import read_recipe
 
     recipe = read_recipe(config)
     settings = recipe.settings_with(given)
     preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
     found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
-    note(found.summary())
+    if find_place(settings).is_first:
+        note(found.summary())
     return settings, found

@@ -12,11 +12,13 @@ __all__ = [
     "Config",
     "DataFolder",
     "Device",
+    "Devices",
     "Epochs",
     "ImagesFolder",
     "LabelTable",
     "LearningRate",
     "Loss",
+    "Nodes",
     "Overwrite",
     "Patience",
     "Precision",
@@ -50,7 +52,8 @@ Epochs = Annotated[
 ]
 
 BatchSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Radiographs in a step, 1 to 4096.")
+    int | None,
+    typer.Option(metavar="N", help="Radiographs in a step of all devices together, 1 to 4096."),
 ]
 
 Device = Annotated[
@@ -60,7 +63,25 @@ Device = Annotated[
     ),
 ]
 
-Threads = Annotated[int | None, typer.Option(metavar="N", help="CPU threads; 0: all cores [0].")]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="GPUs of each machine that train one network together, or processes on the CPU; "
+        "0: all GPUs [1].",
+    ),
+]
+
+Nodes = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Machines that train together; torchrun or srun starts boneage there [1]."
+    ),
+]
+
+Threads = Annotated[
+    int | None, typer.Option(metavar="N", help="CPU threads of each process; 0: all cores [0].")
+]
 
 Cache = Annotated[
     Path | None,

@@ -16,11 +16,13 @@ from boneage.apps.training_options import (
     Config,
     DataFolder,
     Device,
+    Devices,
     Epochs,
     ImagesFolder,
     LabelTable,
     LearningRate,
     Loss,
+    Nodes,
     Overwrite,
     Patience,
     Precision,
@@ -85,6 +87,8 @@ def train(
     validation_fraction: ValidationFraction = None,
     seed: Seed = None,
     device: Device = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
     precision: Precision = None,
     threads: Threads = None,
     cache: Cache = None,
@@ -103,6 +107,7 @@ def train(
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
     from boneage.apps.training_inputs import read_inputs
     from boneage.reports.run_plots import draw_run_plots
+    from boneage.training.processes import find_place
     from boneage.training.run import train_run
 
     given: dict[str, Any] = {
@@ -123,6 +128,8 @@ def train(
         "validation_fraction": validation_fraction,
         "seed": seed,
         "device": device,
+        "devices": devices,
+        "nodes": nodes,
         "precision": precision,
         "threads": threads,
     }
@@ -135,6 +142,7 @@ def train(
         labels=labels,
         cache=cache,
     )
+    speaks = find_place(settings).is_first
     run = train_run(
         found,
         settings,
@@ -144,6 +152,8 @@ def train(
         overwrite=overwrite,
         workers=workers,
     )
+    if not speaks:
+        return
     draw_run_plots(out)
     print("\n".join(run.summary))
     print(run.metrics.summary())

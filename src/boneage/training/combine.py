@@ -1,8 +1,9 @@
-"""Combining finished folds: out-of-fold figures, and the folds' networks as one model.
+"""Combining finished folds: out-of-fold figures, and the model that a cross-validation ends with.
 
 Every radiograph is predicted by the one network that did not learn from it, asked about the same
-views of it (mirrored, zoomed) as the finished model is. Radiographs that were held out from every
-fold are predicted by the finished model itself.
+views of it (mirrored, zoomed) as the finished model is. The finished model is the ensemble of the
+folds' networks, or a refit on all of them. Radiographs that were held out from every fold, and a
+test set, are predicted by the finished model itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,32 +13,31 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from boneage.dataset.prepared import PreparedData
-from boneage.errors import TrainingError
-from boneage.evaluation.conformal import coverage
-from boneage.evaluation.metrics import Metrics, evaluate
+from boneage.evaluation.metrics import Metrics
 from boneage.files import write_json
-from boneage.inference.bundle import WEIGHTS_FILE, Bundle
+from boneage.inference.bundle import Bundle
 from boneage.inference.card import Card
 from boneage.inference.intervals import Interval
-from boneage.network.build import BoneAgeNetwork, build_network
+from boneage.network.build import BoneAgeNetwork
 from boneage.network.ensemble import Ensemble
-from boneage.radiographs.preparation import PREPARATION_VERSION, PreparationSettings
+from boneage.radiographs.preparation import PreparationSettings
 from boneage.training.export import export_bundle, store_as_float16, to_onnx
-from boneage.training.run import (
+from boneage.training.folds import settings_of
+from boneage.training.measuring import (
+    card_facts,
     interval_from,
+    learned_from,
     predict_prepared,
-    sex_word,
-    sexes_in,
     write_predictions,
 )
+from boneage.training.out_of_fold import Answers, load_network, measure, out_of_fold
 from boneage.training.run_folder import METRICS_FILE, fold_folder
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import folds_digest
 
-__all__ = ["Combined", "combine_folds", "load_network"]
+__all__ = ["Combined", "combine_folds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,31 +45,26 @@ class Combined:
     """The finished cross-validation.
 
     Attributes:
-        bundle: The ensemble of the folds.
-        out_of_fold: Figures of the single networks on what each did not learn from.
-        held_out: Figures of the ensemble on what no fold has seen, or None without such.
+        bundle: The finished model: the ensemble of the folds, or the refit.
+        out_of_fold: Figures of the folds' networks on what each did not learn from.
+        fold_maes_months: The MAE of each fold's network on its fold, in months.
+        held_out: Figures of the finished model on what no fold has seen, or None without such.
+        test: Figures of the finished model on the test set, or None if it was not scored.
     """
 
     bundle: Path
     out_of_fold: Metrics
+    fold_maes_months: tuple[float, ...]
     held_out: Metrics | None
+    test: Metrics | None = None
 
-
-def load_network(bundle: Path, settings: TrainingSettings) -> BoneAgeNetwork:
-    """The network of a bundle that boneage trained, ready for torch.
-
-    Raises:
-        TrainingError: The weights are missing, damaged or of another network.
-    """
-    network = build_network(settings.network, size_px=settings.size_px)
-    try:
-        network.load_state_dict(load_file(bundle / WEIGHTS_FILE))
-    except Exception as error:  # safetensors and torch each raise their own
-        raise TrainingError(
-            f"{bundle / WEIGHTS_FILE} cannot be used: {error}. Remove that fold's folder and "
-            "train it again with --resume."
-        ) from error
-    return network.eval()
+    def summary(self) -> str:
+        """One line: mean and standard deviation of the folds' MAE."""
+        mean, sd = _mean_and_sd(self.fold_maes_months)
+        return (
+            f"MAE of the {len(self.fold_maes_months)} folds {mean:.2f} ± {sd:.2f} months "
+            "(mean ± standard deviation)"
+        )
 
 
 def combine_folds(
@@ -80,29 +75,31 @@ def combine_folds(
     fold_of: Mapping[str, int],
     held_out: Sequence[str],
     texts: Mapping[str, str],
+    *,
+    refit: Path | None = None,
+    test: PreparedData | None = None,
 ) -> Combined:
-    """Write the ensemble's bundle, the out-of-fold predictions and their figures.
+    """Write the finished model, the out-of-fold predictions and all figures.
 
     Args:
         out: The run folder, with a finished fold in each ``fold-k``.
-        settings: How the folds were trained.
+        settings: How the folds were trained, but for what a search chose in each.
         preparation: How the images were prepared.
         prepared: All radiographs.
         fold_of: Fold (from 1) by id.
         held_out: Ids that no fold has seen.
         texts: What the card is to say; see ``CARD_TEXTS``.
+        refit: Folder of a network that learned from all folds: it is then the finished model.
+        test: A test set that the finished model is to be scored on.
 
     Returns:
         The figures and the bundle.
 
     Raises:
-        TrainingError: A fold's weights cannot be used.
+        TrainingError: The weights of a network cannot be used.
         OutputError: The run folder cannot be written.
     """
-    members = [
-        load_network(fold_folder(out, fold) / "bundle", settings)
-        for fold in sorted(set(fold_of.values()))
-    ]
+    members = [_network_in(fold_folder(out, fold)) for fold in sorted(set(fold_of.values()))]
     views: dict[str, Any] = {
         "mirror": settings.augmentation.flip > 0,
         "zooms": settings.zooms,
@@ -111,103 +108,120 @@ def combine_folds(
     # What was discarded on the way has no row and is passed over.
     dealt, apart = prepared.subset(fold_of), prepared.subset(held_out)
     facts: dict[str, Any] = {
-        "name": texts.get("name", out.name),
-        "preparation": None if preparation is None else preparation.to_dict(),
-        "preparation_version": PREPARATION_VERSION,
-        "size_px": settings.size_px,
-        "sexes": sexes_in(dealt),
+        **card_facts(texts.get("name", out.name), preparation, settings.size_px, dealt),
         **{key: texts[key] for key in _CARD_FIELDS if key in texts},
     }
     folds = np.array([fold_of[name] for name in dealt.ids])
-    predicted, expected = _out_of_fold(members, views, dealt, folds, facts, out)
-    out_of_fold, interval, calibration = _measure(dealt, predicted, expected, None)
+    answers = out_of_fold(members, views, dealt, folds, facts)
+    network = None if refit is None else _network_in(refit)
+    interval = _interval(answers, network)
+    metrics, calibration = measure(answers, interval)
+    maes = tuple(
+        float(answers.errors_months[folds == fold].mean()) for fold in np.unique(folds).tolist()
+    )
+    mean, sd = _mean_and_sd(maes)
     figures: dict[str, Any] = {
         "out_of_fold": {
-            **out_of_fold.to_dict(),
-            "mae_months_of_folds": [
-                float(np.abs(predicted - dealt.bone_ages_months)[folds == fold].mean())
-                for fold in sorted(set(fold_of.values()))
-            ],
+            **metrics.to_dict(),
+            "mae_months_of_folds": list(maes),
+            "mae_months_mean_of_folds": mean,
+            "mae_months_sd_of_folds": sd,
             "interval_coverage": calibration,
-            "note": "Each radiograph by the one network of the ensemble that did not learn from "
-            "it; nothing was chosen on it.",
+            "note": _NOTE if refit is None else _REFIT_NOTE,
         }
     }
-    ensemble = Ensemble(members, **views)
-    graph = store_as_float16(to_onnx(ensemble, settings.size_px))
-    held = None
+    model = Ensemble(members if network is None else [network], **views)
+    graph = store_as_float16(to_onnx(model, settings.size_px))
+    scorer = _Scorer(Bundle(out, Card(**facts), graph), interval)
+    held = scored = None
     if len(apart):
-        answers, errors = predict_prepared(Bundle(out, Card(**facts), graph), apart)
-        held, _, coverages = _measure(apart, answers, errors, interval)
-        write_predictions(out / "held-out.csv", apart, answers, errors)
-        figures["held_out"] = {
-            **held.to_dict(),
-            "interval_coverage": coverages,
-            "note": "By the whole ensemble; no network learned from these radiographs, and they "
-            "were scored once.",
-        }
+        held, figures["held_out"] = scorer.score(apart, out / "held-out.csv")
+    if test is not None:
+        scored, figures["test"] = scorer.score(test, out / "test-predictions.csv")
     card = Card(
         **facts,
         trained_on={
             "data": texts.get("data", "not stated"),
-            "count": len(dealt),
-            "bone_age_months": [
-                float(dealt.bone_ages_months.min()),
-                float(dealt.bone_ages_months.max()),
-            ],
+            **learned_from(dealt),
             "folds": len(members),
-            "folds_sha256": folds_digest(fold_of),
             "mirror": views["mirror"],
-            "settings": settings.to_dict(),
+            **(
+                {"folds_sha256": folds_digest(fold_of), "settings": settings.to_dict()}
+                if refit is None
+                else {"refit": True, "settings": settings_of(refit).to_dict()}
+            ),
         },
         figures=figures,
         interval=interval,
     )
-    bundle = export_bundle(out / "bundle", ensemble, graph, card, half=True)
-    write_predictions(out / "predictions.csv", dealt, predicted, expected)
-    write_json(out / METRICS_FILE, {**figures["out_of_fold"], "held_out": figures.get("held_out")})
-    return Combined(bundle, out_of_fold, held)
+    bundle = export_bundle(out / "bundle", network or model, graph, card, half=True)
+    write_predictions(
+        out / "predictions.csv", dealt, answers.predicted_months, answers.expected_months, folds
+    )
+    write_json(
+        out / METRICS_FILE,
+        {
+            **figures["out_of_fold"],
+            "result": "ensemble" if refit is None else "refit",
+            "held_out": figures.get("held_out"),
+            "test": figures.get("test"),
+        },
+    )
+    return Combined(bundle, metrics, maes, held, scored)
 
 
 _CARD_FIELDS = ("version", "licence", "terms", "intended_use", "limits")
 
+_NOTE = (
+    "Each radiograph by the one network of the ensemble that did not learn from it; nothing was "
+    "chosen on it."
+)
 
-def _out_of_fold(
-    members: Sequence[BoneAgeNetwork],
-    views: Mapping[str, Any],
-    data: PreparedData,
-    folds: NDArray[Any],
-    facts: Mapping[str, Any],
-    out: Path,
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Predictions of every radiograph by the network of its own fold."""
-    predicted, expected = np.empty((2, len(data)), np.float32)
-    errors = None
-    for fold, member in zip(sorted(set(folds.tolist())), members, strict=True):
-        rows = np.flatnonzero(folds == fold)
-        part = data.subset(data.ids[row] for row in rows)
-        size_px = facts["size_px"]
-        graph = to_onnx(Ensemble([member], **views), size_px)
-        predicted[rows], errors = predict_prepared(Bundle(out, Card(**facts), graph), part)
-        if errors is not None:
-            expected[rows] = errors
-    return predicted, None if errors is None else expected
+_REFIT_NOTE = (
+    "Each radiograph by the one network of a fold that did not learn from it. The model itself was "
+    "trained afterwards, on all of them: there are no figures of it here, and its interval comes "
+    "from the errors of the folds' networks."
+)
 
 
-def _measure(
-    data: PreparedData,
-    predicted: NDArray[np.float32],
-    expected: NDArray[np.float32] | None,
-    interval: Interval | None,
-) -> tuple[Metrics, Interval | None, dict[str, float] | None]:
-    """Figures, the interval (from these errors unless one is given) and how often it holds."""
-    true = data.bone_ages_months
-    sexes = [sex_word(value) for value in data.sexes]
-    metrics = evaluate(true, predicted, sexes)
-    if interval is None:
-        interval = interval_from(np.abs(predicted - true), expected, "out-of-fold radiographs")
-    if interval is None:
-        return metrics, None, None
-    scale = np.ones(len(data)) if expected is None else expected
-    half = interval.half_width_months(1.0 if interval.scaled else None) * scale
-    return metrics, interval, coverage(true, predicted - half, predicted + half, sexes)
+def _network_in(folder: Path) -> BoneAgeNetwork:
+    """The network of a run folder; a search may have given each fold another shape."""
+    return load_network(folder / "bundle", settings_of(folder))
+
+
+def _interval(answers: Answers, refit: BoneAgeNetwork | None) -> Interval | None:
+    """The interval of the finished model, from the errors out of fold."""
+    expected = answers.expected_months
+    if refit is None:
+        return interval_from(answers.errors_months, expected, "out-of-fold radiographs")
+    return interval_from(
+        answers.errors_months,
+        expected if refit.expects_error else None,
+        "out-of-fold radiographs by the networks of the folds",
+    )
+
+
+def _mean_and_sd(maes: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation."""
+    values: NDArray[np.float64] = np.array(maes)
+    return float(values.mean()), float(values.std(ddof=1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    """Scores radiographs with the finished model."""
+
+    model: Bundle
+    interval: Interval | None
+
+    def score(self, data: PreparedData, table: Path) -> tuple[Metrics, dict[str, Any]]:
+        """Write the predictions; give the figures, also as they stand in ``metrics.json``."""
+        answers = Answers(data, *predict_prepared(self.model, data))
+        write_predictions(table, data, answers.predicted_months, answers.expected_months)
+        metrics, coverages = measure(answers, self.interval)
+        return metrics, {
+            **metrics.to_dict(),
+            "interval_coverage": coverages,
+            "note": "By the finished model; nothing was learned from these radiographs and nothing "
+            "chosen on them.",
+        }

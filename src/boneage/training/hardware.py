@@ -1,6 +1,7 @@
 """What this machine trains on, and in which precision."""
 
 import ctypes
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,20 +25,22 @@ class Hardware:
     Attributes:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
         precision: Lightning's word for it: ``bf16-mixed`` or ``32-true``.
+        devices: GPUs of this machine that train together, or processes on the CPU.
     """
 
     accelerator: Literal["cpu", "cuda", "mps"]
     precision: Literal["bf16-mixed", "32-true"]
+    devices: int = 1
 
 
 def choose_hardware(settings: TrainingSettings) -> Hardware:
-    """Settle ``--device auto`` and ``--precision auto``.
+    """Settle ``--device auto``, ``--devices 0`` and ``--precision auto``.
 
     Returns:
-        The device and precision to use.
+        The device, how many of it, and the precision to use.
 
     Raises:
-        SettingsError: The device asked for is not there.
+        SettingsError: The device asked for is not there, or not as many of it.
     """
     there = {
         "cuda": torch.cuda.is_available(),
@@ -58,6 +61,7 @@ def choose_hardware(settings: TrainingSettings) -> Hardware:
     return Hardware(
         accelerator,  # type: ignore[arg-type]
         "bf16-mixed" if precision == "bf16" else "32-true",
+        _count_devices(accelerator, settings.devices),
     )
 
 
@@ -76,6 +80,25 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def _count_devices(accelerator: str, wanted: int) -> int:
+    """How many devices train together.
+
+    Raises:
+        SettingsError: There are fewer.
+    """
+    there, what = {
+        "cuda": (torch.cuda.device_count(), "GPUs that PyTorch finds"),
+        "cpu": (os.cpu_count() or 1, "cores for a process each"),
+    }.get(accelerator, (1, f"device {accelerator}"))
+    if wanted > there:
+        raise SettingsError(
+            f"--devices {wanted}: this machine has {there} {what}. Give --devices 1 to {there}."
+        )
+    if wanted == 0:
+        return there if accelerator == "cuda" else 1
+    return wanted
 
 
 def _computes_in_bf16(accelerator: str) -> bool:

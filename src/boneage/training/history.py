@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -59,19 +60,28 @@ class History(lightning.Callback):
             "epoch": float(trainer.current_epoch + 1),
             "train_loss": figures["train_loss"],
             "train_mae_months": figures["train_mae_months"],
-            "validation_mae_months": float(trainer.callback_metrics["validation_mae_months"]),
+            "validation_mae_months": float(
+                trainer.callback_metrics.get("validation_mae_months", math.nan)
+            ),
             "learning_rate": float(pl_module.optimizers().param_groups[0]["lr"]),  # type: ignore[union-attr]
             "seconds": time.perf_counter() - self._start,
         }
         self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
         if self._path is not None:
             write_text(self._path, self.as_csv())
         if self._echo:
+            validated = not math.isnan(row["validation_mae_months"])
             print(
                 f"epoch {row['epoch']:.0f}/{trainer.max_epochs}: "
                 f"train MAE {row['train_mae_months']:.2f}, "
-                f"validation MAE {row['validation_mae_months']:.2f} months, "
-                f"{row['seconds']:.0f} s",
+                + (
+                    f"validation MAE {row['validation_mae_months']:.2f} months, "
+                    if validated
+                    else "no validation, "
+                )
+                + f"{row['seconds']:.0f} s",
                 flush=True,
             )
 
@@ -82,7 +92,7 @@ class History(lightning.Callback):
         writer.writerow(HISTORY_COLUMNS)
         for row in self.rows:
             writer.writerow(
-                [int(row["epoch"]), *(f"{row[name]:.6g}" for name in HISTORY_COLUMNS[1:])]
+                [int(row["epoch"]), *(_cell(row[name]) for name in HISTORY_COLUMNS[1:])]
             )
         return text.getvalue()
 
@@ -93,3 +103,8 @@ class History(lightning.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the rows of a checkpoint."""
         self.rows = [dict(row) for row in state_dict["rows"]]
+
+
+def _cell(value: float) -> str:
+    """A number as it is written; empty where there is none."""
+    return "" if math.isnan(value) else f"{value:.6g}"

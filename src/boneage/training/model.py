@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boneage.dataset.data import Data
-from boneage.errors import SettingsError, TrainingError
-from boneage.evaluation.metrics import Metrics, evaluate
+from boneage.errors import TrainingError
+from boneage.evaluation.metrics import Metrics
 from boneage.inference.bundle import WEIGHTS_FILE, Bundle, write_bundle
 from boneage.inference.predictor import Prediction, Predictor, load
 from boneage.radiographs.radiograph import Radiograph, Sex
-from boneage.training.run import TrainedRun, predict_prepared, train_run
+from boneage.training.crossval import CrossvalRun, crossval_run
+from boneage.training.measuring import evaluate_bundle
+from boneage.training.run import TrainedRun, train_run
 from boneage.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -31,8 +33,9 @@ class Model:
     Attributes:
         settings: How it trains.
         run: The finished training run, or None before :meth:`train`.
-        bundle: The trained model's folder or zip, or None before :meth:`train` or :meth:`load`.
+        crossvalidation: The finished cross-validation, or None before :meth:`crossvalidate`.
         found: The finished search, or None before :meth:`search`.
+        bundle: The trained model's folder or zip, or None before there is one.
     """
 
     def __init__(self, settings: TrainingSettings | None = None, **changes: Any) -> None:
@@ -48,6 +51,7 @@ class Model:
         """
         self.settings = (settings or TrainingSettings()).updated(**changes)
         self.run: TrainedRun | None = None
+        self.crossvalidation: CrossvalRun | None = None
         self.bundle: Path | None = None
         self.found: SearchRun | None = None
         self._scratch: dict[str, tempfile.TemporaryDirectory[str]] = {}
@@ -88,6 +92,7 @@ class Model:
             overwrite=overwrite,
             workers=workers,
         )
+        self.crossvalidation = None
         self.bundle = self.run.bundle
         self._predictor = None
         return self
@@ -112,14 +117,13 @@ class Model:
 
         Args:
             data: Radiographs with labels.
-            space: A list of values or a range ``{"low": ..., "high": ...}`` for each setting to
-                search, or a space file. None searches the four lists of the hypermodel.
+            space: Lists or ranges to search (see :meth:`Space.from_dict`), or a space file; by
+                default the four lists of the hypermodel.
             out: Run folder; without one it lives as long as this object.
             fraction: Share of all combinations to try, 0.25 where nothing else is said.
             trials: Trials to finish, instead of ``fraction``.
             split: CSV ``id,split`` that says who trains and who validates.
-            storage: ``journal:PATH`` or the URL of a PostgreSQL database; a journal in the run
-                folder by default.
+            storage: ``journal:PATH`` or a database URL; a journal in the run folder by default.
             study: Its name there; the run folder's name by default.
             pruning: Give up trials that are poorer than the median of the others.
             resume: Go on with the search in ``out``, or begin it.
@@ -153,6 +157,56 @@ class Model:
         self.settings = self.found.best_settings
         return self
 
+    def crossvalidate(
+        self,
+        data: Data,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        folds: int = 5,
+        result: str = "ensemble",
+        split: str | os.PathLike[str] | None = None,
+        test: bool = False,
+        resume: bool = False,
+        overwrite: bool = False,
+        workers: int | None = None,
+    ) -> "Model":
+        """Train a network on all folds but one, for each fold, and become what they give.
+
+        Args:
+            data: Radiographs with labels.
+            out: Run folder; without one the run lives as long as this object.
+            folds: Number of folds, 2 to 50.
+            result: ``ensemble`` of the folds' networks, or ``refit``: one trained on all folds.
+            split: CSV ``id,split``: only its part train is dealt into folds.
+            test: Score the test set of ``data`` (four-part layout) once.
+            resume: Go on with the run in ``out``.
+            overwrite: Replace the run in ``out``.
+            workers: Processes that prepare images; all cores by default.
+
+        Returns:
+            This model, trained; :attr:`metrics` are then the out-of-fold figures.
+
+        Raises:
+            BoneAgeError: See :func:`boneage.training.crossval.crossval_run`.
+        """
+        done = crossval_run(
+            data,
+            self.settings,
+            self._folder(out, "crossval"),
+            folds=folds,
+            result=result,
+            split=None if split is None else Path(split),
+            test=test,
+            resume=resume,
+            overwrite=overwrite,
+            workers=workers,
+        )
+        assert done.combined is not None  # no fold was left out
+        self.run, self.crossvalidation = None, done
+        self.bundle = done.combined.bundle
+        self._predictor = None
+        return self
+
     def _folder(self, out: str | os.PathLike[str] | None, name: str) -> Path:
         """The run folder, or one that goes with this object."""
         if out is not None:
@@ -162,11 +216,13 @@ class Model:
 
     @property
     def metrics(self) -> Metrics:
-        """Figures on the validation part of the training run.
+        """Figures on the validation part of the training run, or out of fold.
 
         Raises:
             TrainingError: This model was not trained here.
         """
+        if self.crossvalidation is not None and self.crossvalidation.combined is not None:
+            return self.crossvalidation.combined.out_of_fold
         if self.run is None:
             raise TrainingError("This model has no training run: call train(data) first.")
         return self.run.metrics
@@ -184,9 +240,7 @@ class Model:
 
     def _opened(self) -> Bundle:
         if self.bundle is None:
-            raise TrainingError(
-                "This model is not trained yet: call train(data), or Model.load(bundle)."
-            )
+            raise TrainingError("This model is not trained yet: call train(data) or load(bundle).")
         return Bundle.open(self.bundle)
 
     def predict(
@@ -204,20 +258,7 @@ class Model:
         Raises:
             BoneAgeError: The data cannot be prepared, or there is no trained model.
         """
-        bundle = self._opened()
-        preparation = bundle.card.preparation
-        wanted = None if preparation is None else dict(preparation)
-        given = None if data.preparation is None else data.preparation.to_dict()
-        if given != wanted:
-            settings = None if wanted is None else f"PreparationSettings.from_dict({wanted})"
-            raise SettingsError(
-                "The data is not prepared as this model was trained: give "
-                f"Data(..., preparation={settings})."
-            )
-        prepared = data.prepare()
-        predicted, _ = predict_prepared(bundle, prepared)
-        sexes = [Sex.MALE if value else Sex.FEMALE for value in prepared.sexes]
-        return evaluate(prepared.bone_ages_months, predicted, sexes)
+        return evaluate_bundle(self._opened(), data)
 
     def save(self, bundle: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the trained model as a bundle, a folder or (``.zip``) one file.
@@ -237,16 +278,11 @@ class Model:
         opened = self._opened()
         weights = opened.read_weights()
         with tempfile.TemporaryDirectory() as scratch:
-            file = Path(scratch) / WEIGHTS_FILE
-            if weights is not None:
+            file = None if weights is None else Path(scratch) / WEIGHTS_FILE
+            if file is not None and weights is not None:
                 file.write_bytes(weights)
-            return write_bundle(
-                bundle,
-                onnx=opened.onnx_bytes,
-                card=opened.card,
-                weights=None if weights is None else file,
-                overwrite=overwrite,
-            )
+            parts = {"onnx": opened.onnx_bytes, "card": opened.card, "weights": file}
+            return write_bundle(bundle, **parts, overwrite=overwrite)
 
     @classmethod
     def load(cls, bundle: str | os.PathLike[str]) -> "Model":

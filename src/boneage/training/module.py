@@ -91,9 +91,10 @@ class BoneAgeModule(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seed the epoch by its number: an epoch begun again takes the same course."""
-        seed = self.settings.seed
-        self._generator.manual_seed(epoch_seed(seed, self.current_epoch, _AUGMENTATION))
-        torch.manual_seed(epoch_seed(seed, self.current_epoch, _DROPOUT))
+        moment = self.settings.seed, self.current_epoch
+        rank = self.trainer.global_rank
+        self._generator.manual_seed(epoch_seed(*moment, _AUGMENTATION, rank))
+        torch.manual_seed(epoch_seed(*moment, _DROPOUT, rank))
         self._train_loss = self._train_error = 0.0
         self._train_count = 0
 
@@ -127,7 +128,9 @@ class BoneAgeModule(lightning.LightningModule):
         self._train_loss += value * count
         self._train_error += float((months.detach() - batch["months"]).abs().sum())
         self._train_count += count
-        return loss
+        # The gradients of all processes are averaged, whatever the sizes of their slices.
+        share = count * self.trainer.world_size / int(batch["whole"])
+        return loss if share == 1 else loss * share
 
     def validation_step(self, batch: Batch, index: int) -> None:  # noqa: ARG002
         """Sum up absolute errors in months."""
@@ -141,20 +144,31 @@ class BoneAgeModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Report the validation MAE in months."""
-        mae = self._validation_error / max(1, self._validation_count)
-        self.log("validation_mae_months", mae, prog_bar=True)
+        error, count = self._of_all(self._validation_error, self._validation_count)
+        self.log("validation_mae_months", error / max(1, count), prog_bar=True, sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         """Report loss and MAE of the epoch."""
-        self.log_dict(self.train_figures())
+        self.log_dict(self.train_figures(), sync_dist=True)
 
     def train_figures(self) -> dict[str, float]:
-        """Loss and MAE in months of the epoch so far, as trained (augmented, dropout on)."""
-        count = max(1, self._train_count)
+        """Loss and MAE in months of the epoch so far, as trained (augmented, dropout on).
+
+        They are those of all processes, so every one of them must ask.
+        """
+        loss, error, count = self._of_all(self._train_loss, self._train_error, self._train_count)
         return {
-            "train_loss": self._train_loss / count,
-            "train_mae_months": self._train_error / count,
+            "train_loss": loss / max(1, count),
+            "train_mae_months": error / max(1, count),
         }
+
+    def _of_all(self, *sums: float) -> list[float]:
+        """Sums over all processes; every one of them must ask."""
+        if self.trainer.world_size == 1:
+            return list(sums)
+        mine = torch.tensor(sums, dtype=torch.float64, device=self.device)
+        together: list[float] = self.trainer.strategy.reduce(mine, reduce_op="sum").tolist()
+        return together
 
     def configure_gradient_clipping(
         self,

@@ -21,7 +21,7 @@ _BEFORE = "before"
 # What a stage has of its own, whatever the command line says of the last one.
 _OF_A_STAGE = ("epochs",)
 # What the config.json of a run holds beside them.
-_OF_A_RUN = ("boneage_version", "folds", "data", "start_sha256", "starts_from_trained")
+_OF_A_RUN = ("boneage_version", "folds", "data", "start_sha256", "starts_from_trained", "searched")
 
 
 @dataclass(frozen=True)

@@ -1,45 +1,41 @@
 """One training run: from ``Data`` to a run folder with figures and a bundle."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from boneage import __version__
 from boneage.dataset.data import Data
 from boneage.dataset.prepared import PreparedData
 from boneage.dataset.records import write_discarded
 from boneage.errors import SettingsError
-from boneage.evaluation.conformal import conformal_widths
 from boneage.evaluation.metrics import Metrics, evaluate
 from boneage.files import write_csv, write_json
 from boneage.inference.bundle import Bundle
 from boneage.inference.card import Card
-from boneage.inference.intervals import Interval
-from boneage.inference.session import Network
 from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.export import export_bundle, to_onnx
 from boneage.training.fit import Fit, fit
+from boneage.training.hardware import choose_hardware
+from boneage.training.measuring import (
+    card_facts,
+    interval_from,
+    learned_from,
+    predict_prepared,
+    sex_word,
+    write_predictions,
+)
+from boneage.training.processes import connected, find_place
 from boneage.training.run_folder import METRICS_FILE, open_run, part_facts
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import Start
 
 __all__ = [
-    "INTERVAL_LEVEL",
     "TrainedRun",
     "check_size",
-    "interval_from",
-    "predict_prepared",
-    "sex_word",
-    "sexes_in",
     "train_run",
-    "write_predictions",
 ]
-
-INTERVAL_LEVEL = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +69,9 @@ def train_run(
     progress: bool = True,
 ) -> TrainedRun:
     """Split, prepare, fit, export and evaluate.
+
+    Where torchrun or SLURM has started several processes, all of them call this: the first one
+    writes the run, and all return it.
 
     Args:
         data: Radiographs with labels.
@@ -109,28 +108,30 @@ def train_run(
         },
         **({} if start is None else {"start_sha256": start.sha256}),
     }
-    run = open_run(out, config, resume=resume, overwrite=overwrite)
-    prepared = data.prepare(workers=workers, progress=progress)
-    write_discarded(out / "discarded.csv", prepared.discarded)
-    parts = {
-        "train": prepared.subset(record.id for record in train.records),
-        "validation": prepared.subset(record.id for record in validation.records),
-    }
-    _write_population(out / "data.csv", parts)
-    result = fit(
-        settings, parts["train"], parts["validation"], out, start=start, resume=run.resumed
-    )
-    bundle, metrics = _finish(run.path, name or out.name, data, settings, parts, result)
-    return TrainedRun(
-        path=out,
-        bundle=bundle,
-        metrics=metrics,
-        summary=(
-            prepared.summary(),
-            f"{settings.keep} epoch {result.best_epoch} of {result.epochs_run}: validation MAE "
-            f"{metrics.mae_months:.2f} months",
-        ),
-    )
+    with connected(find_place(settings), choose_hardware(settings).accelerator) as place:
+        run = place.first(lambda: open_run(out, config, resume=resume, overwrite=overwrite))
+        prepared = data.prepare(workers=workers, progress=progress and place.is_first)
+        parts = {
+            "train": prepared.subset(record.id for record in train.records),
+            "validation": prepared.subset(record.id for record in validation.records),
+        }
+        if place.is_first:
+            write_discarded(out / "discarded.csv", prepared.discarded)
+            _write_population(out / "data.csv", parts)
+        result = fit(
+            settings,
+            parts["train"],
+            parts["validation"],
+            out,
+            start=start,
+            resume=run.resumed,
+            place=place,
+        )
+        return place.first(
+            lambda: _finish(
+                out, name or out.name, data, settings, parts, result, prepared.summary()
+            )
+        )
 
 
 def check_size(data: Data, settings: TrainingSettings) -> None:
@@ -155,21 +156,14 @@ def _finish(
     settings: TrainingSettings,
     parts: dict[str, PreparedData],
     result: Fit,
-) -> tuple[Path, Metrics]:
+    about_the_data: str,
+) -> TrainedRun:
     """Export the network, measure what is exported, and write its figures into its card."""
     validation = parts["validation"]
-    facts: dict[str, Any] = {
-        "name": name,
-        "preparation": None if data.preparation is None else data.preparation.to_dict(),
-        "preparation_version": PREPARATION_VERSION,
-        "size_px": settings.size_px,
-        "sexes": sexes_in(parts["train"]),
+    facts = {
+        **card_facts(name, data.preparation, settings.size_px, parts["train"]),
         "trained_on": {
-            "count": len(parts["train"]),
-            "bone_age_months": [
-                float(parts["train"].bone_ages_months.min()),
-                float(parts["train"].bone_ages_months.max()),
-            ],
+            **learned_from(parts["train"]),
             "best_epoch": result.best_epoch,
             "settings": settings.to_dict(),
         },
@@ -200,7 +194,16 @@ def _finish(
             "note": note,
         },
     )
-    return bundle, metrics
+    return TrainedRun(
+        path=out,
+        bundle=bundle,
+        metrics=metrics,
+        summary=(
+            about_the_data,
+            f"{settings.keep} epoch {result.best_epoch} of {result.epochs_run}: validation MAE "
+            f"{metrics.mae_months:.2f} months",
+        ),
+    )
 
 
 _SELECTION_NOTE = (
@@ -208,86 +211,6 @@ _SELECTION_NOTE = (
 )
 
 _NO_SELECTION_NOTE = "Nothing was chosen on this validation part."
-
-
-def sex_word(value: float) -> str:
-    """``male`` for 1 and ``female`` for 0, as prepared data codes the sexes."""
-    return "male" if value else "female"
-
-
-def sexes_in(data: PreparedData) -> tuple[str, ...]:
-    """The sexes that the data has, as a card names them."""
-    return tuple(
-        word for word, value in (("female", 0.0), ("male", 1.0)) if (data.sexes == value).any()
-    )
-
-
-def interval_from(
-    errors_months: NDArray[Any], expected_months: NDArray[Any] | None, what: str
-) -> Interval | None:
-    """Conformal interval from errors on radiographs that were kept from training.
-
-    Args:
-        errors_months: Absolute errors in months, shape (N,).
-        expected_months: The errors that the network expected, shape (N,), or None.
-        what: What the radiographs are, for the card.
-
-    Returns:
-        None where there are too few for the level.
-    """
-    widths = conformal_widths(errors_months, expected_months)
-    if not widths or widths[-1][0] < INTERVAL_LEVEL:
-        return None
-    scaled = expected_months is not None
-    return Interval(
-        level=INTERVAL_LEVEL,
-        widths=tuple((level, round(width, 4)) for level, width in widths),
-        scaled=scaled,
-        method=f"split conformal, absolute errors of {len(errors_months)} {what}"
-        + (", each divided by the error that the network expected" if scaled else ""),
-    )
-
-
-def predict_prepared(
-    bundle: Bundle, data: PreparedData, *, batch_size: int = 32
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Bone ages of prepared radiographs by the exported network, and the errors it expects.
-
-    Returns:
-        Both in months, shape (N,); None for the errors if the network expects none.
-    """
-    network = Network(bundle)
-    predicted, expected = np.empty((2, len(data)), np.float32)
-    for start in range(0, len(data), batch_size):
-        rows = slice(start, start + batch_size)
-        images = data.images[rows].astype(np.float32)[:, np.newaxis] / np.float32(255)
-        predicted[rows], errors = network(images, data.sexes[rows])
-        if errors is not None:
-            expected[rows] = errors
-    return np.maximum(predicted, 0), expected if network.expects_error else None
-
-
-def write_predictions(
-    path: Path,
-    data: PreparedData,
-    predicted: NDArray[Any],
-    expected: NDArray[Any] | None = None,
-) -> None:
-    """Write ``predictions.csv``: ``id,sex,true_months,predicted_months``.
-
-    Where the network expects errors, a column ``expected_error_months`` follows.
-    """
-    header = ["id", "sex", "true_months", "predicted_months"]
-    columns: list[Iterable[str]] = [
-        data.ids,
-        map(sex_word, data.sexes),
-        (f"{age:g}" for age in data.bone_ages_months),
-        (f"{age:.2f}" for age in predicted),
-    ]
-    if expected is not None:
-        header.append("expected_error_months")
-        columns.append(f"{error:.3f}" for error in expected)
-    write_csv(path, header, list(zip(*columns, strict=True)))
 
 
 def _write_population(path: Path, parts: dict[str, PreparedData]) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "CONFIG_FILE",
     "FOLDS_FILE",
     "METRICS_FILE",
+    "REFIT",
     "RunFolder",
     "differences",
     "fingerprint",
@@ -32,10 +33,13 @@ __all__ = [
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.json"
 FOLDS_FILE = "folds.csv"
+REFIT = "refit"
 
 # What may differ when a run goes on: it changes nothing that is learned.
 _FREE_TO_CHANGE = (
     "settings.device",
+    "settings.devices",
+    "settings.nodes",
     "settings.threads",
     "settings.zooms",
     "settings.mirror_each",

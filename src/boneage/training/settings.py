@@ -23,7 +23,7 @@ class TrainingSettings:
     Attributes:
         size_px: Side of the prepared square image in pixels, 32 to 2048.
         epochs: Passes over the training images, 1 to 10,000.
-        batch_size: Radiographs per step, 1 to 4096.
+        batch_size: Radiographs per step, 1 to 4096; with several devices, of all together.
         learning_rate: Peak learning rate of AdamW, above 0 to 1.
         weight_decay: Decoupled weight decay of AdamW, 0 to 10; not applied to biases and
             normalisation.
@@ -53,7 +53,10 @@ class TrainingSettings:
         precision: ``auto`` (bf16 where the processor computes in it, else float32), ``bf16`` or
             ``float32``.
         device: ``auto`` (GPU where there is one), ``cpu``, ``cuda`` or ``mps``.
-        threads: Threads that compute on the CPU, 0 (all cores) to 1024.
+        devices: GPUs of each machine that train together, 0 (all of them) to 1024; on the CPU
+            that many processes.
+        nodes: Machines that train together, 1 to 1024; see ``docs/how-to/many-machines.md``.
+        threads: Threads that compute on the CPU in each process, 0 (all cores, shared out) to 1024.
         network: Shape of the network.
         augmentation: How training images are varied.
     """
@@ -77,6 +80,8 @@ class TrainingSettings:
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
     threads: int = 0
     network: NetworkSettings = field(default_factory=NetworkSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
@@ -91,6 +96,8 @@ class TrainingSettings:
             ("--patience", self.patience, 0, 10_000),
             ("--frozen-blocks", self.frozen_blocks, 0, 16),
             ("--seed", self.seed, 0, 2**32 - 1),
+            ("--devices", self.devices, 0, 1024),
+            ("--nodes", self.nodes, 1, 1024),
             ("--threads", self.threads, 0, 1024),
         ):
             if not low <= value <= high:
