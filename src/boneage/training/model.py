@@ -281,8 +281,8 @@ class Model:
             file = None if weights is None else Path(scratch) / WEIGHTS_FILE
             if file is not None and weights is not None:
                 file.write_bytes(weights)
-            parts = {"onnx": opened.onnx_bytes, "card": opened.card, "weights": file}
-            return write_bundle(bundle, **parts, overwrite=overwrite)
+            graph, card = opened.onnx_bytes, opened.card
+            return write_bundle(bundle, onnx=graph, card=card, weights=file, overwrite=overwrite)
 
     @classmethod
     def load(cls, bundle: str | os.PathLike[str]) -> "Model":
