@@ -42,12 +42,12 @@ _CM_PER_INCH = 2.54
 HEIGHT_LIMITS = (
     "Made from 192 children of Berkeley in the 1930s and 1940s; the parents' heights are not used. "
     "Against growth charts of today it comes out too high with an average bone age, more so with "
-    "an advanced one, and too low with a delayed one (Tarim 2013). For healthy children only: "
+    "an advanced one, and too low with a delayed one (Tarım 2013). For healthy children only: "
     "disease and treatment change the course."
 )
 """What belongs beside a prediction.
 
-Tarim O. Height predictions by Bayley-Pinneau method may misguide pediatric endocrinologists. Turk J
+Tarım Ö. Height predictions by Bayley-Pinneau method may misguide pediatric endocrinologists. Turk J
 Pediatr 2013;55(5):485-492. It compares with heights projected on growth charts, not with final
 heights.
 """

@@ -83,8 +83,8 @@ def how_sure(visit: ChildVisit, card: Card) -> Iterator[str]:
         else "without the bone age's uncertainty, as this model gives no interval"
     )
     yield (
-        f"Adult height: {height.percentage:.1f} % is reached ({height.maturity} table). In the "
-        f"authors' own check predictions at this age were {abs(height.mean_error_cm):.1f} cm "
+        f"Adult height: {_percent(height.percentage / 100)} is reached ({height.maturity} table). "
+        f"In the authors' own check predictions at this age were {abs(height.mean_error_cm):.1f} cm "
         f"{side} on average (SD {height.sd_error_cm:.1f} cm); the interval is made of that, "
         f"{widened}."
     )
@@ -111,10 +111,11 @@ def _verdict(visit: ChildVisit) -> Iterator[str]:
 
 def _of_the_model(visit: ChildVisit, card: Card) -> Iterator[str]:
     """How far off the model was on other children, as its card says."""
-    found = next((name for name in _FIGURES if _number(card.figures, name, "mae_months")), None)
-    if found is None:
+    known = [name for name in _FIGURES if _number(card.figures, name, "mae_months") is not None]
+    if not known:
         yield "The model's card does not say how far off it is."
         return
+    found = known[0]
     figures = card.figures[found]
     count = _number(figures, "count")
     text = f"On {'' if count is None else f'{count:,.0f} '}{_FIGURES[found]} the model was "
@@ -127,13 +128,14 @@ def _of_the_model(visit: ChildVisit, card: Card) -> Iterator[str]:
     of_band = _number(figures, "by_age_band", band.name, "mae_months")
     bias = _number(figures, "by_age_band", band.name, "bias_months")
     if of_band is not None and bias is not None:
+        side = "old" if bias > 0 else "young"
         text += (
             f"; on those read as {band.label} months {of_band:.1f}, "
-            f"with a mean error of {signed(bias)}"
+            f"and {abs(bias):.1f} too {side} on the whole"
         )
     held = _number(figures, "interval_coverage", "overall")
     if held is not None and card.interval is not None:
-        text += f". Its {_percent(card.interval.level)} interval held for {100 * held:.1f} %"
+        text += f". Its {_percent(card.interval.level)} interval held for {_percent(held)}"
     yield f"{text}."
 
 
@@ -169,4 +171,5 @@ def _number(values: object, *path: str) -> float | None:
 
 
 def _percent(level: float | None) -> str:
-    return f"{100 * (level or 0.0):.3g} %"
+    """A share in percent, on one line."""
+    return f"{100 * (level or 0.0):.3g}\N{NO-BREAK SPACE}%"
