@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import json
 import os
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bright_squares import SETTINGS, bright_squares, course
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -30,33 +30,6 @@ from boneage.training.module import (
     spread_loss,
 )
 from boneage.training.settings import TrainingSettings
-
-SETTINGS = {
-    "size_px": 32, "epochs": 4, "batch_size": 16, "width": 8, "blocks": [1, 1],
-    "threads": 1, "precision": "float32", "device": "cpu", "seed": 3,
-}  # fmt: skip
-
-
-def bright_squares(count: int, seed: int) -> PreparedData:
-    """Images whose age is the side of a bright square: learnable in a few steps."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 30, (count, 32, 32), dtype=np.uint8)
-    ages = rng.uniform(20, 220, count).astype(np.float32)
-    for image, age in zip(images, ages, strict=True):
-        side = int(age / 8)
-        image[2 : 2 + side, 2 : 2 + side] = 200
-    return PreparedData(
-        images=images,
-        ids=tuple(f"{i:04d}" for i in range(count)),
-        sexes=rng.integers(0, 2, count).astype(np.float32),
-        bone_ages_months=ages,
-    )
-
-
-def course(folder: Path) -> list[list[float]]:
-    """``metrics.csv`` without the seconds."""
-    with (folder / "metrics.csv").open(newline="") as file:
-        return [[float(value) for value in row[:-1]] for row in list(csv.reader(file))[1:]]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +210,7 @@ RESUMABLE = """
 import hashlib, json, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})  # where this test lies
-from test_fit import SETTINGS, bright_squares
+from bright_squares import SETTINGS, bright_squares
 from boneage.training.fit import fit
 from boneage.training.settings import TrainingSettings
 
