@@ -98,7 +98,8 @@ def train_without_statistics(rank: int, ranks: int, meeting: Path) -> list[float
     place = place_in(meeting, rank, ranks)
     with connected(place, "cpu") as joined:
         trainer = lightning.Trainer(
-            accelerator="cpu", devices=ranks, strategy=strategy_for(joined) if ranks > 1 else "auto", max_epochs=3,
+            accelerator="cpu", devices=ranks, max_epochs=3,
+            strategy=strategy_for(joined) if ranks > 1 else "auto",
             callbacks=[_Still(), _Reader(losses)], logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
             gradient_clip_val=settings.gradient_clip, limit_val_batches=0,
