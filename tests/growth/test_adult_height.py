@@ -132,7 +132,7 @@ def test_an_interval_that_leaves_the_tables_downwards_has_no_upper_limit() -> No
 def test_the_interval_holds_the_prediction_and_grows_with_level_and_bone_age_interval(
     data: st.DataObject, sex: Sex, height: float, level: float
 ) -> None:
-    age = data.draw(st.floats(96, 216))
+    age = data.draw(st.floats(96, 210))
     bone_age = data.draw(st.floats(max(84, age - 11), min(200, age + 11)))
     reach = data.draw(st.floats(0, 12))
     limits = (max(bone_age - reach, 84), bone_age + reach)

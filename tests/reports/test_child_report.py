@@ -60,7 +60,7 @@ def test_all_that_is_known_is_on_the_page(tmp_path: Path) -> None:
         "The bone age is within the normal range, and so is its whole interval.",
         "On 1,234 held-out radiographs the model was 7.2 months off on average; on those read as "
         "96–132 months 6.5, and 1.5 too young on the whole. Its 90 % interval held for 91.2 %.",
-        "78.4 % is reached (average table)",
+        "78.4 % is reached, by the table for average bone ages",
         "Tarım 2013",
         "Greulich and Pyle 1959",
         "Ask <first>.",
@@ -189,6 +189,20 @@ def test_a_radiograph_of_sixteen_bits_is_not_shown_black(tmp_path: Path) -> None
     assert picture is not None
     assert picture.max() > 240
     assert picture.min() < 15
+
+
+def test_a_model_without_an_interval(tmp_path: Path) -> None:
+    answer = row(tmp_path, lower_months=None, upper_months=None)
+    page = written(tmp_path, [answer], {"a": Facts(126.0, 140.0)}, level=None)
+    assert "none: this model gives no interval" in page.text
+    assert "without the bone age's uncertainty" in page.text
+    assert "Bars:" not in page.text
+
+
+def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    answer = Row("gone.png", "scan-\udcff", "failed", "male", message="no such file: scan-\udcff")
+    page = written(tmp_path, [answer], {})
+    assert "no such file: scan-?" in page.text
 
 
 def test_mistakes_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from boneage.reports.words import duration, interval_text, signed
+from boneage.reports.words import duration, interval_text, percent, signed, years_and_months
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,17 @@ def test_interval_text() -> None:
 )  # fmt: skip
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.9, "90 %"), (0.8664, "86.6 %"), (0.9000094, "90 %"), (1, "100 %")]
+)
+def test_percent(share: float, text: str) -> None:
+    assert percent(share) == text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+@pytest.mark.parametrize(
+    ("months", "text"), [(0, "0 y 0 m"), (11.6, "1 y 0 m"), (131.4, "10 y 11 m")]
+)
+def test_years_and_months(months: float, text: str) -> None:
+    assert years_and_months(months) == text.replace(" ", "\N{NO-BREAK SPACE}")

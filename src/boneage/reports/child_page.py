@@ -13,7 +13,7 @@ from boneage.reports.child_style import CHILD_STYLE
 from boneage.reports.child_words import facts_of, how_sure, limits_of, model_facts
 from boneage.reports.growth_chart import CHART_STYLE, ChartPoint, growth_chart_svg
 from boneage.reports.pages import escape, figure_html, page_html, section_html, table_html
-from boneage.reports.words import interval_text, signed, years_and_months
+from boneage.reports.words import interval_text, percent, signed, years_and_months
 
 __all__ = ["ChildPage", "child_page_html"]
 
@@ -139,10 +139,9 @@ def _chart(page: ChildPage) -> str:
     sex = page.main.row.sex
     if not points or sex is None:
         return ""
-    caption = (
-        f"Grey: within 1 and 2 SD of the chronological age, {page.norm.capitalize()} "
-        f"({sex}). Bars: {100 * (page.level or 0):.3g} % intervals."
-    )
+    caption = f"Grey: within 1 and 2 SD of the chronological age, {page.norm.capitalize()} ({sex})."
+    if page.level is not None:
+        caption += f" Bars: {percent(page.level)} intervals."
     return (
         f"<figure>{growth_chart_svg(points, Sex(sex), page.norm)}"
         f"<figcaption>{escape(caption)}</figcaption></figure>"

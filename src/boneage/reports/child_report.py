@@ -70,7 +70,9 @@ def write_child_report(
         radiograph_uri=_radiograph_uri(main.row),
         overlay_uri=None if overlay_png is None else _overlay_uri(overlay_png),
     )
-    write_text(request.path, child_page_html(page))
+    # A file name that is no valid text (it comes as lone surrogates) must not stop the page.
+    html = child_page_html(page).encode("utf-8", errors="replace").decode("utf-8")
+    write_text(request.path, html)
     return request.path
 
 

@@ -8,7 +8,7 @@ from boneage.growth.adult_height import HEIGHT_LIMITS
 from boneage.growth.sds import NORMAL_SD, SD_LIMITS, Norm
 from boneage.inference.card import Card
 from boneage.reports.child import ChildVisit
-from boneage.reports.words import interval_text, signed, years_and_months
+from boneage.reports.words import interval_text, percent, signed, years_and_months
 
 __all__ = ["facts_of", "how_sure", "limits_of", "model_facts"]
 
@@ -35,7 +35,7 @@ def facts_of(visit: ChildVisit, level: float | None) -> Pairs:
     else:
         low, high = visit.interval_months
         years = f"{years_and_months(low)} to {years_and_months(high)}"
-        yield f"{_percent(level)} interval", f"{interval_text((low, high))} months ({years})"
+        yield f"{percent(level or 0.0)} interval", f"{interval_text((low, high))} months ({years})"
     if age_months is None:
         yield "Chronological age", "not known, so no comparison with it"
         return
@@ -65,7 +65,7 @@ def _height(visit: ChildVisit) -> str:
         return f"none: {visit.height_note}"
     return (
         f"{height.height_cm:.1f} cm ({height.lower_cm:.1f} to {height.upper_cm:.1f}, "
-        f"{_percent(height.level)} interval)"
+        f"{percent(height.level)} interval)"
     )
 
 
@@ -83,10 +83,10 @@ def how_sure(visit: ChildVisit, card: Card) -> Iterator[str]:
         else "without the bone age's uncertainty, as this model gives no interval"
     )
     yield (
-        f"Adult height: {_percent(height.percentage / 100)} is reached ({height.maturity} table). "
-        f"In the authors' own check predictions at this age were {abs(height.mean_error_cm):.1f} cm "
-        f"{side} on average (SD {height.sd_error_cm:.1f} cm); the interval is made of that, "
-        f"{widened}."
+        f"Adult height: {percent(height.percentage / 100)} is reached, by the table for "
+        f"{height.maturity} bone ages. In the authors' own check predictions at this age were "
+        f"{abs(height.mean_error_cm):.1f} cm {side} on average (SD {height.sd_error_cm:.1f} cm); "
+        f"the interval is made of that, {widened}."
     )
 
 
@@ -135,7 +135,7 @@ def _of_the_model(visit: ChildVisit, card: Card) -> Iterator[str]:
         )
     held = _number(figures, "interval_coverage", "overall")
     if held is not None and card.interval is not None:
-        text += f". Its {_percent(card.interval.level)} interval held for {_percent(held)}"
+        text += f". Its {percent(card.interval.level)} interval held for {percent(held)}"
     yield f"{text}."
 
 
@@ -168,8 +168,3 @@ def _number(values: object, *path: str) -> float | None:
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     return float(found)
-
-
-def _percent(level: float | None) -> str:
-    """A share in percent, on one line."""
-    return f"{100 * (level or 0.0):.3g}\N{NO-BREAK SPACE}%"

@@ -1,6 +1,6 @@
 """Figures as they are printed in plots and pages."""
 
-__all__ = ["duration", "interval_text", "signed", "years_and_months"]
+__all__ = ["duration", "interval_text", "percent", "signed", "years_and_months"]
 
 
 def signed(value: float, *, plus: bool = True, digits: int = 1) -> str:
@@ -23,6 +23,11 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def percent(share: float) -> str:
+    """Write a share of 0 to 1 in percent, to a tenth at most, on one line: ``90 %``, ``86.6 %``."""
+    return f"{round(100 * share, 1):g}\N{NO-BREAK SPACE}%"
 
 
 def years_and_months(months: float) -> str:
