@@ -65,7 +65,7 @@ def draw_search_plots(run: Path, note: str | None = None) -> SearchPlots:
         "importance": (
             bool(shares),
             lambda: _draw_importance(shares, note),
-            "it takes at least 4 complete trials that differ in a setting and in their error",
+            "it takes at least 4 complete trials, and settings that tell the better half",
         ),
     }
     with house_style():
@@ -134,5 +134,5 @@ def _draw_importance(shares: list[dict[str, str]], note: str | None) -> "Figure"
     bars = axes.barh(names, values, height=0.6, color=_VALIDATION)
     axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=2, fontsize=6.5, color=MUTED)
     axes.set_xlim(0, max([*values, 1e-9]) * 1.15)
-    axes.set_xlabel("Importance (share)")
+    axes.set_xlabel("Importance for the better half (share)")
     return figure
