@@ -191,7 +191,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_processes_learn_as_one_does_within_noise(whole: Path, tmp_path: Path) -> None:
-    """Batch statistics of half the batch raise the loss by a tenth; seeds move it by as much."""
+    """docs/how-to/many-machines.md: of slices of 8 the loss is higher by a tenth, seeds apart."""
     fit(TWO.updated(devices=1), *data(), tmp_path)
     one, two = np.array(course(tmp_path)), np.array(course(whole))
     assert one[:, 4] == pytest.approx(two[:, 4], rel=1e-6)  # as many steps, at the same rates
