@@ -15,9 +15,10 @@ from torch import Tensor
 from boneage.errors import TrainingError
 from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.network.efficientnet import AGE_BINS_MONTHS, EfficientNetLite
-from boneage.network.ensemble import Ensemble, zoomed
+from boneage.network.ensemble import Ensemble
 from boneage.network.pretrained import load_imagenet
 from boneage.network.settings import NetworkSettings
+from boneage.network.views import zoomed
 from boneage.training.export import AGREEMENT_MONTHS, store_as_float16, to_onnx
 
 SIZE_PX = 64
@@ -88,7 +89,7 @@ def months_and_errors(networks: list[BoneAgeNetwork], images: Tensor) -> tuple[T
 @torch.inference_mode()
 def test_the_answer_is_the_mean_of_the_members() -> None:
     members = [member(seed) for seed in (1, 2, 3)]
-    months, errors = Ensemble(members, mirror=False)(IMAGES, SEXES)
+    months, errors, _ = Ensemble(members, mirror=False)(IMAGES, SEXES)
     wanted_months, wanted_errors = months_and_errors(members, IMAGES)
     torch.testing.assert_close(months, wanted_months, **CLOSE)
     torch.testing.assert_close(errors, wanted_errors, **CLOSE)
@@ -100,7 +101,7 @@ def test_the_answer_is_the_mean_of_the_members() -> None:
 def test_the_mirror_asks_about_both_sides() -> None:
     members = [member(seed) for seed in (1, 2)]
     mirrored = torch.flip(IMAGES, dims=(3,))
-    months, errors = Ensemble(members, mirror=True)(IMAGES, SEXES)
+    months, errors, _ = Ensemble(members, mirror=True)(IMAGES, SEXES)
     for wanted, *parts in zip(
         (months, errors),
         months_and_errors(members, IMAGES),
@@ -114,7 +115,7 @@ def test_the_mirror_asks_about_both_sides() -> None:
 def test_every_zoom_is_asked_about() -> None:
     members = [member(seed) for seed in (1, 2)]
     zooms = (1.0, 1.25)
-    months, errors = Ensemble(members, mirror=False, zooms=zooms)(IMAGES, SEXES)
+    months, errors, _ = Ensemble(members, mirror=False, zooms=zooms)(IMAGES, SEXES)
     for wanted, *parts in zip(
         (months, errors),
         *(months_and_errors(members, zoomed(IMAGES, zoom)) for zoom in zooms),
@@ -190,21 +191,27 @@ def run(graph: bytes, images: Tensor, sexes: Tensor) -> dict[str, NDArray[np.flo
 
 
 @pytest.mark.parametrize("count", [1, 2, 12])
-def test_the_export_agrees_with_torch_in_both_outputs(
+def test_the_export_agrees_with_torch_in_every_output(
     ensemble: Ensemble, graph: bytes, count: int
 ) -> None:
     images, sexes = IMAGES[:count], SEXES[:count]
     with torch.inference_mode():
-        months, errors = ensemble(images, sexes)
+        months, errors, heat = ensemble(images, sexes)
     exported = run(graph, images, sexes)
-    assert set(exported) == {"bone_age_months", "expected_error_months"}
-    for name, wanted in (("bone_age_months", months), ("expected_error_months", errors)):
-        assert exported[name].shape == (count,)
+    assert set(exported) == {"bone_age_months", "expected_error_months", "heat_map"}
+    for name, wanted in (
+        ("bone_age_months", months),
+        ("expected_error_months", errors),
+        ("heat_map", heat),
+    ):
+        assert exported[name].shape == wanted.shape
+        assert len(wanted) == count
         assert exported[name].dtype == np.float32
         assert np.abs(exported[name] - wanted.numpy()).max() < AGREEMENT_MONTHS
     if count == 12:  # the images are told apart, so agreeing means something
         assert months.std() > 5
         assert errors.std() > 0.5
+        assert heat.std(dim=0).max() > 2 * AGREEMENT_MONTHS
 
 
 def test_a_network_that_expects_no_error_has_one_output() -> None:
