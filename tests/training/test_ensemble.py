@@ -127,6 +127,45 @@ def test_every_zoom_is_asked_about() -> None:
     torch.testing.assert_close(views(mirrored, SEXES)[0], views(IMAGES, SEXES)[0], **CLOSE)
 
 
+@torch.inference_mode()
+def test_the_heat_map_adds_up_to_what_the_places_of_all_views_add() -> None:
+    members = [member(seed) for seed in (1, 2)]
+    both = Ensemble(members, mirror=True, zooms=(1.0, 1.25))
+    heat = both(IMAGES, SEXES)[2]
+    sums = [
+        network.explained(view.of(IMAGES), SEXES)[1].sum(dim=(1, 2))
+        for network in members
+        for view in both.views
+    ]
+    assert len(sums) == 8
+    torch.testing.assert_close(heat.sum(dim=(1, 2)), torch.stack(sums).mean(0), **CLOSE)
+
+
+@torch.inference_mode()
+def test_the_heat_map_of_a_mirror_image_is_the_mirror_image_of_the_heat_map() -> None:
+    mirrored = torch.flip(IMAGES, dims=(3,))
+    differences = []
+    for mirror in (True, False):
+        network = Ensemble([member(1)], mirror=mirror, zooms=(1.0, 1.25))
+        heat, other = network(IMAGES, SEXES)[2], network(mirrored, SEXES)[2]
+        differences.append(float((torch.flip(heat, dims=(2,)) - other).abs().max()))
+    assert differences[0] < 1e-4 < 1e-2 < differences[1]
+
+
+@pytest.mark.parametrize("views", [{"mirror": False}, {"mirror": True, "mirror_each": False}])
+@torch.inference_mode()
+def test_where_something_changes_the_heat_map_changes_most(views: dict[str, bool]) -> None:
+    network = Ensemble([member(1)], zooms=(1.0, 1.125), **views)
+    before = network(torch.full((1, 1, 64, 64), 0.2), torch.zeros(1))[2][0]
+    for row, column in ((16, 20), (40, 12), (44, 46)):
+        image = torch.full((1, 1, 64, 64), 0.2)
+        image[:, :, row - 3 : row + 4, column - 3 : column + 4] = 1
+        change = (network(image, torch.zeros(1))[2][0] - before).abs()
+        cells = (torch.arange(len(change)) + 0.5) * 64 / len(change)
+        assert float(change.sum(1) @ cells / change.sum()) == pytest.approx(row + 0.5, abs=4)
+        assert float(change.sum(0) @ cells / change.sum()) == pytest.approx(column + 0.5, abs=4)
+
+
 def test_a_zoom_enlarges_about_the_middle() -> None:
     image = torch.zeros(1, 1, 64, 64)
     image[:, :, 24:40, 28:36] = 1  # 16 rows and 8 columns about the middle
@@ -158,6 +197,7 @@ def test_an_error_is_expected_only_where_every_member_expects_one() -> None:
     assert Ensemble([expecting], mirror=True).expects_error
     mixed = Ensemble([expecting, other], mirror=False)
     assert not mixed.expects_error
+    assert not mixed.gives_heat_map
     (months,) = mixed(IMAGES, SEXES)
     wanted = (expecting(IMAGES, SEXES) + other(IMAGES, SEXES)) / 2
     torch.testing.assert_close(months, wanted, **CLOSE)
