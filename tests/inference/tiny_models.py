@@ -1,6 +1,7 @@
 """A real bundle that takes no training: months = 400 * mean of the image + 10 if male.
 
-Where the graph is asked to expect an error, too, it expects 2 months, and 1 more if male.
+Where the graph is asked to expect an error, too, it expects 2 months, and 1 more if male. Where it
+is asked for a heat map, each of 8 x 8 cells adds its share of those 400 * mean.
 """
 
 from functools import cache
@@ -21,6 +22,7 @@ from boneage.radiographs.preparation import PREPARATION_VERSION, PreparationSett
 from boneage.radiographs.radiograph import Sex
 
 SIZE_PX = 64
+CELLS = 8
 MONTHS_OF_WHITE = 400.0
 MONTHS_OF_MALE = 10.0
 HALF_WIDTH_MONTHS = 12.5
@@ -56,6 +58,7 @@ def tiny_onnx(
     channels: int = 1,
     expects_error: bool = False,
     error_of_male: float = EXPECTED_OF_MALE,
+    heat_map: bool = False,
 ) -> bytes:
     """The graph; ``white`` is what a white image is worth in months."""
     floats = TensorProto.FLOAT
@@ -78,6 +81,17 @@ def tiny_onnx(
             "error": EXPECTED_OF_FEMALE,
             "error_of_male": error_of_male - EXPECTED_OF_FEMALE,
         }
+    if heat_map:
+        sides = [size_px // CELLS] * 2
+        nodes += [
+            helper.make_node(
+                "AveragePool", [image_name], ["pooled"], kernel_shape=sides, strides=sides
+            ),
+            helper.make_node("ReduceMean", ["pooled"], ["cells"], axes=[1], keepdims=0),
+            helper.make_node("Mul", ["cells", "of_a_cell"], ["heat_map"]),
+        ]
+        outputs.append(helper.make_tensor_value_info("heat_map", floats, ["n", CELLS, CELLS]))
+        numbers["of_a_cell"] = white / CELLS**2
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -117,6 +131,11 @@ def scaled_bundle(path: Path, **changes: object) -> Path:
     """A bundle whose interval is scaled by the error that its graph expects."""
     graph = tiny_onnx(expects_error=True)
     return tiny_bundle(path, onnx_bytes=graph, **{"interval": SCALED, **changes})
+
+
+def explaining_bundle(path: Path, **changes: object) -> Path:
+    """A bundle whose graph gives heat maps."""
+    return tiny_bundle(path, onnx_bytes=tiny_onnx(heat_map=True), **changes)
 
 
 @cache

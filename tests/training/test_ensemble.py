@@ -15,9 +15,10 @@ from torch import Tensor
 from boneage.errors import TrainingError
 from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.network.efficientnet import AGE_BINS_MONTHS, EfficientNetLite
-from boneage.network.ensemble import Ensemble, zoomed
+from boneage.network.ensemble import Ensemble
 from boneage.network.pretrained import load_imagenet
 from boneage.network.settings import NetworkSettings
+from boneage.network.views import zoomed
 from boneage.training.export import AGREEMENT_MONTHS, store_as_float16, to_onnx
 
 SIZE_PX = 64
@@ -88,7 +89,7 @@ def months_and_errors(networks: list[BoneAgeNetwork], images: Tensor) -> tuple[T
 @torch.inference_mode()
 def test_the_answer_is_the_mean_of_the_members() -> None:
     members = [member(seed) for seed in (1, 2, 3)]
-    months, errors = Ensemble(members, mirror=False)(IMAGES, SEXES)
+    months, errors, _ = Ensemble(members, mirror=False)(IMAGES, SEXES)
     wanted_months, wanted_errors = months_and_errors(members, IMAGES)
     torch.testing.assert_close(months, wanted_months, **CLOSE)
     torch.testing.assert_close(errors, wanted_errors, **CLOSE)
@@ -100,7 +101,7 @@ def test_the_answer_is_the_mean_of_the_members() -> None:
 def test_the_mirror_asks_about_both_sides() -> None:
     members = [member(seed) for seed in (1, 2)]
     mirrored = torch.flip(IMAGES, dims=(3,))
-    months, errors = Ensemble(members, mirror=True)(IMAGES, SEXES)
+    months, errors, _ = Ensemble(members, mirror=True)(IMAGES, SEXES)
     for wanted, *parts in zip(
         (months, errors),
         months_and_errors(members, IMAGES),
@@ -114,7 +115,7 @@ def test_the_mirror_asks_about_both_sides() -> None:
 def test_every_zoom_is_asked_about() -> None:
     members = [member(seed) for seed in (1, 2)]
     zooms = (1.0, 1.25)
-    months, errors = Ensemble(members, mirror=False, zooms=zooms)(IMAGES, SEXES)
+    months, errors, _ = Ensemble(members, mirror=False, zooms=zooms)(IMAGES, SEXES)
     for wanted, *parts in zip(
         (months, errors),
         *(months_and_errors(members, zoomed(IMAGES, zoom)) for zoom in zooms),
@@ -130,10 +131,49 @@ def test_every_zoom_is_asked_about() -> None:
 def test_the_mirror_can_be_asked_about_at_every_second_zoom() -> None:
     members = [member(seed) for seed in (1, 2)]
     views = Ensemble(members, mirror=True, zooms=(1.0, 1.25), mirror_each=False)
-    months, _ = views(IMAGES, SEXES)
+    months = views(IMAGES, SEXES)[0]
     large = torch.flip(zoomed(IMAGES, 1.25), dims=(3,))
     parts = [months_and_errors(members, image)[0] for image in (IMAGES, large)]
     torch.testing.assert_close(months, (parts[0] + parts[1]) / 2, **CLOSE)
+
+
+@torch.inference_mode()
+def test_the_heat_map_adds_up_to_what_the_places_of_all_views_add() -> None:
+    members = [member(seed) for seed in (1, 2)]
+    both = Ensemble(members, mirror=True, zooms=(1.0, 1.25))
+    heat = both(IMAGES, SEXES)[2]
+    sums = [
+        network.explained(view.of(IMAGES), SEXES)[1].sum(dim=(1, 2))
+        for network in members
+        for view in both.views
+    ]
+    assert len(sums) == 8
+    torch.testing.assert_close(heat.sum(dim=(1, 2)), torch.stack(sums).mean(0), **CLOSE)
+
+
+@torch.inference_mode()
+def test_the_heat_map_of_a_mirror_image_is_the_mirror_image_of_the_heat_map() -> None:
+    mirrored = torch.flip(IMAGES, dims=(3,))
+    differences = []
+    for mirror in (True, False):
+        network = Ensemble([member(1)], mirror=mirror, zooms=(1.0, 1.25))
+        heat, other = network(IMAGES, SEXES)[2], network(mirrored, SEXES)[2]
+        differences.append(float((torch.flip(heat, dims=(2,)) - other).abs().max()))
+    assert differences[0] < 1e-4 < 1e-2 < differences[1]
+
+
+@pytest.mark.parametrize("views", [{"mirror": False}, {"mirror": True, "mirror_each": False}])
+@torch.inference_mode()
+def test_where_something_changes_the_heat_map_changes_most(views: dict[str, bool]) -> None:
+    network = Ensemble([member(1)], zooms=(1.0, 1.125), **views)
+    before = network(torch.full((1, 1, 64, 64), 0.2), torch.zeros(1))[2][0]
+    for row, column in ((16, 20), (40, 12), (44, 46)):
+        image = torch.full((1, 1, 64, 64), 0.2)
+        image[:, :, row - 3 : row + 4, column - 3 : column + 4] = 1
+        change = (network(image, torch.zeros(1))[2][0] - before).abs()
+        cells = (torch.arange(len(change)) + 0.5) * 64 / len(change)
+        assert float(change.sum(1) @ cells / change.sum()) == pytest.approx(row + 0.5, abs=4)
+        assert float(change.sum(0) @ cells / change.sum()) == pytest.approx(column + 0.5, abs=4)
 
 
 def test_a_zoom_enlarges_about_the_middle() -> None:
@@ -167,6 +207,7 @@ def test_an_error_is_expected_only_where_every_member_expects_one() -> None:
     assert Ensemble([expecting], mirror=True).expects_error
     mixed = Ensemble([expecting, other], mirror=False)
     assert not mixed.expects_error
+    assert not mixed.gives_heat_map
     (months,) = mixed(IMAGES, SEXES)
     wanted = (expecting(IMAGES, SEXES) + other(IMAGES, SEXES)) / 2
     torch.testing.assert_close(months, wanted, **CLOSE)
@@ -200,21 +241,27 @@ def run(graph: bytes, images: Tensor, sexes: Tensor) -> dict[str, NDArray[np.flo
 
 
 @pytest.mark.parametrize("count", [1, 2, 12])
-def test_the_export_agrees_with_torch_in_both_outputs(
+def test_the_export_agrees_with_torch_in_every_output(
     ensemble: Ensemble, graph: bytes, count: int
 ) -> None:
     images, sexes = IMAGES[:count], SEXES[:count]
     with torch.inference_mode():
-        months, errors = ensemble(images, sexes)
+        months, errors, heat = ensemble(images, sexes)
     exported = run(graph, images, sexes)
-    assert set(exported) == {"bone_age_months", "expected_error_months"}
-    for name, wanted in (("bone_age_months", months), ("expected_error_months", errors)):
-        assert exported[name].shape == (count,)
+    assert set(exported) == {"bone_age_months", "expected_error_months", "heat_map"}
+    for name, wanted in (
+        ("bone_age_months", months),
+        ("expected_error_months", errors),
+        ("heat_map", heat),
+    ):
+        assert exported[name].shape == wanted.shape
+        assert len(wanted) == count
         assert exported[name].dtype == np.float32
         assert np.abs(exported[name] - wanted.numpy()).max() < AGREEMENT_MONTHS
     if count == 12:  # the images are told apart, so agreeing means something
         assert months.std() > 5
         assert errors.std() > 0.5
+        assert heat.std(dim=0).max() > 2 * AGREEMENT_MONTHS
 
 
 def test_a_network_that_expects_no_error_has_one_output() -> None:

@@ -16,6 +16,7 @@ import typer
 from boneage import __version__
 from boneage.apps.crossval_verb import crossval
 from boneage.apps.exits import Verbs
+from boneage.apps.explain_verb import explain
 from boneage.apps.predict_verb import predict
 from boneage.apps.search_verb import search
 from boneage.apps.several_values import SeveralValues
@@ -90,6 +91,7 @@ def _boneage(
 app.command(epilog="Example: boneage predict hand.png scans/ --labels sexes.csv --out ages.csv")(
     predict
 )
+app.command(epilog="Example: boneage explain hand.png --sex female --out heat-maps/")(explain)
 
 
 @app.command(epilog="Example: boneage prepare rsna/ --out look-at-these/ --size 256")

@@ -1,8 +1,9 @@
 """What goes into a prediction and what comes out."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from boneage.inference.heatmap import HeatMap
 from boneage.radiographs.radiograph import Radiograph, Sex
 
 __all__ = ["Prediction", "Query"]
@@ -35,6 +36,8 @@ class Prediction:
         source: Name of the radiograph.
         model_name: Name of the model.
         model_version: Version of the model.
+        heat_map: What each part of the radiograph adds to the estimate; None if the model does
+            not say.
     """
 
     bone_age_months: float
@@ -46,3 +49,4 @@ class Prediction:
     source: str
     model_name: str
     model_version: str
+    heat_map: HeatMap | None = field(default=None, compare=False, repr=False)

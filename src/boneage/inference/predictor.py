@@ -27,27 +27,34 @@ from boneage.errors import (
 )
 from boneage.inference.bundle import Bundle
 from boneage.inference.catalogue import default_model
+from boneage.inference.heatmap import HeatMap
 from boneage.inference.prediction import Prediction, Query
-from boneage.inference.preparing import ModelPreparation
+from boneage.inference.preparing import ModelImage, ModelPreparation
 from boneage.inference.session import Network, available_cpus
 from boneage.radiographs.radiograph import Radiograph, Sex
 from boneage.radiographs.readers import read_radiograph
 
 __all__ = ["Prediction", "Predictor", "Query", "load", "predict"]
 
+Values = NDArray[np.float32]
+
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
     """A radiograph that waits for the network: all that is kept of it."""
 
-    image: NDArray[np.float32]
+    prepared: ModelImage
     sex: Sex
     warnings: tuple[str, ...]
     source: str
 
 
 class Predictor:
-    """A loaded model. Safe to use from several threads."""
+    """A loaded model. Safe to use from several threads.
+
+    Attributes:
+        gives_heat_map: Whether its predictions have a heat map.
+    """
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class Predictor:
         self.level = interval.level if level is None and interval is not None else level
         self._preparation = ModelPreparation(bundle, intake=intake)
         self._network = Network(bundle, threads=threads)
+        self.gives_heat_map = self._network.gives_heat_map
         if interval is not None and interval.scaled and not self._network.expects_error:
             raise BundleError(
                 f"{bundle.path} contradicts itself: its interval is scaled by the expected error, "
@@ -189,26 +197,24 @@ class Predictor:
         warnings = []
         if radiograph.sex not in (None, sex):
             warnings.append(f"the sex given is {sex}, but the file says {radiograph.sex}")
-        image, more = self._preparation(radiograph)
-        return _Ready(image, sex, (*warnings, *more), radiograph.source)
+        prepared = self._preparation(radiograph)
+        return _Ready(prepared, sex, (*warnings, *prepared.warnings), radiograph.source)
 
     def _answer(self, batch: list[_Ready | RadiographError]) -> list[Prediction | RadiographError]:
         """Run the network on what is ready, and leave the errors where they are."""
         ready = [item for item in batch if isinstance(item, _Ready)]
         if not ready:
             return [item for item in batch if isinstance(item, RadiographError)]
-        images = np.stack([item.image for item in ready])[:, np.newaxis]
+        images = np.stack([item.prepared.image for item in ready])[:, np.newaxis]
         sexes = np.array([item.sex is Sex.MALE for item in ready], dtype=np.float32)
-        months, expected = self._network(images, sexes)
-        errors = [None] * len(months) if expected is None else expected.tolist()
-        answers = iter(zip(months.tolist(), errors, strict=True))
+        answers = self._network(images, sexes).each()
         return [
             self._prediction(item, *next(answers)) if isinstance(item, _Ready) else item
             for item in batch
         ]
 
     def _prediction(
-        self, item: _Ready, months: float, expected_error: float | None
+        self, item: _Ready, months: float, expected_error: float | None, heat: Values | None
     ) -> Prediction | RadiographError:
         if not math.isfinite(months) or not math.isfinite(expected_error or 0):
             return UnsuitableError(f"{item.source}: the model gives no number for this radiograph.")
@@ -227,6 +233,8 @@ class Predictor:
             source=item.source,
             model_name=self.card.name,
             model_version=self.card.version,
+            # A copy, so that one map does not keep those of its whole batch in memory.
+            heat_map=None if heat is None else HeatMap(heat.copy(), item.prepared.placement),
         )
 
 

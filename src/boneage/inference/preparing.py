@@ -1,6 +1,7 @@
 """Preparing radiographs the way that a model was trained on, once they have passed the intake."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,16 +9,18 @@ from numpy.typing import NDArray
 from boneage.errors import BoneAgeError, BundleError, UnsuitableError
 from boneage.inference.bundle import CARD_FILE, Bundle
 from boneage.inference.intake import Intake
+from boneage.radiographs.placement import Placement
 from boneage.radiographs.preparation import (
     MIN_SIDE_PX,
     PREPARATION_VERSION,
     Preparation,
     PreparationSettings,
+    PreparedGeometry,
 )
 from boneage.radiographs.radiograph import Radiograph
-from boneage.radiographs.turning import turn
+from boneage.radiographs.turning import TurnGeometry, turn
 
-__all__ = ["TILT_DEG", "ModelPreparation"]
+__all__ = ["TILT_DEG", "ModelImage", "ModelPreparation"]
 
 TILT_DEG = 30.0
 """Hands that lean further than this, in degrees, are put upright; networks cope with less.
@@ -25,6 +28,20 @@ TILT_DEG = 30.0
 Turning by a tilt interpolates, which costs a radiograph of 100 px more than a small tilt does: on
 150 of them, tilted by 15 degrees, it made no difference; from 30 degrees on it helped by a month.
 """
+
+
+class ModelImage(NamedTuple):
+    """What a model takes of a radiograph.
+
+    Attributes:
+        image: Shape (S, S), float32 in 0..1.
+        warnings: What a reader should know.
+        placement: Where the image lies in the radiograph.
+    """
+
+    image: NDArray[np.float32]
+    warnings: tuple[str, ...]
+    placement: Placement
 
 
 class ModelPreparation:
@@ -45,42 +62,48 @@ class ModelPreparation:
         self._preparation = None if settings is None else Preparation(settings)
         self._size_px = bundle.card.size_px
 
-    def __call__(self, radiograph: Radiograph) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    def __call__(self, radiograph: Radiograph) -> ModelImage:
         """Prepare one radiograph.
 
         Returns:
-            The image, shape (S, S), float32 in 0..1, and what a reader should know.
+            The image, and how it came about.
 
         Raises:
             UnsuitableError: It is not one hand, or it cannot be prepared.
         """
+        height, width = radiograph.pixels.shape
         if self._preparation is None:
-            return _as_it_is(radiograph, self._size_px), ()
-        upright, warnings = self._take_in(radiograph, self._preparation)
+            image = _as_it_is(radiograph, self._size_px)
+            unmoved = TurnGeometry(height, width), PreparedGeometry(0, 0, 1)
+            return ModelImage(image, (), Placement(height, width, *unmoved, self._size_px))
+        upright, turned, warnings = self._take_in(radiograph, self._preparation)
         prepared = self._preparation(upright)
-        return prepared.image, (*warnings, *prepared.warnings)
+        placement = Placement(height, width, turned, prepared.geometry, self._size_px)
+        return ModelImage(prepared.image, (*warnings, *prepared.warnings), placement)
 
     def _take_in(
         self, radiograph: Radiograph, preparation: Preparation
-    ) -> tuple[Radiograph, tuple[str, ...]]:
+    ) -> tuple[Radiograph, TurnGeometry, tuple[str, ...]]:
         """The radiograph with the fingers up, and what was done to it."""
         if self._intake is None or min(radiograph.pixels.shape) < MIN_SIDE_PX:
-            return radiograph, ()
+            height, width = radiograph.pixels.shape
+            return radiograph, TurnGeometry(height, width), ()
         # Reduced first: a warp of the full picture costs more than all else.
         small = dataclasses.replace(radiograph, pixels=preparation.reduce(radiograph.pixels))
         found = self._intake(small)
         if found.reason:
             raise UnsuitableError(f"{radiograph.source}: {found.reason}")
         tilt_deg = found.tilt_deg if abs(found.tilt_deg) > TILT_DEG else 0.0
+        height, width = small.pixels.shape
+        turned = TurnGeometry(height, width, found.quarter_turns, tilt_deg)
         if not found.quarter_turns and not tilt_deg:
-            return small, ()
+            return small, turned, ()
         # Counter-clockwise is positive; a hand that leans that way is turned back.
         degrees = round(90 * found.quarter_turns - tilt_deg)
         degrees = (degrees + 180) % 360 - 180 or -180
         side = "counter-clockwise" if degrees > 0 else "clockwise"
-        return turn(small, found.quarter_turns, tilt_deg), (
-            f"turned by {abs(degrees)} degrees {side}",
-        )
+        upright = turn(small, found.quarter_turns, tilt_deg)
+        return upright, turned, (f"turned by {abs(degrees)} degrees {side}",)
 
 
 def _settings_of(bundle: Bundle) -> PreparationSettings | None:

@@ -9,7 +9,7 @@ from boneage.inference.predictor import Prediction, Predictor, Query
 from boneage.inference.rows import Row, Status
 from boneage.radiographs.radiograph import Sex
 
-__all__ = ["SexTable", "predict_rows"]
+__all__ = ["SexTable", "predict_files", "predict_rows"]
 
 
 class SexTable(Protocol):
@@ -37,18 +37,40 @@ def predict_rows(
     Yields:
         A row for each input, in the same order.
     """
+    for row, _ in predict_files(predictor, files, sex=sex, labels=labels):
+        yield row
+
+
+def predict_files(
+    predictor: Predictor,
+    files: Sequence[InputFile],
+    *,
+    sex: Sex | None = None,
+    labels: SexTable | None = None,
+) -> Iterator[tuple[Row, Prediction | None]]:
+    """Predict for every input and keep all that a prediction holds.
+
+    Args:
+        predictor: The model.
+        files: The inputs.
+        sex: As for :func:`predict_rows`.
+        labels: As for :func:`predict_rows`.
+
+    Yields:
+        For each input, in the same order, its row and, if that is ``ok``, its prediction.
+    """
     sexes = [sex or (labels.sex_of(file.id) if labels else None) for file in files]
     readable = [at for at, file in enumerate(files) if not file.problem]
     answers = predictor.predict_many(Query(files[at].path, sexes[at]) for at in readable)
     for file, known in zip(files, sexes, strict=True):
         if file.problem:
-            yield _row_of_error(file, "failed", known, file.problem)
+            yield _row_of_error(file, "failed", known, file.problem), None
             continue
         answer = next(answers)
         if isinstance(answer, Prediction):
-            yield _row_of_prediction(file, answer, labels)
+            yield _row_of_prediction(file, answer, labels), answer
         else:
-            yield _row_of_error(file, _status_of(answer), known, str(answer))
+            yield _row_of_error(file, _status_of(answer), known, str(answer)), None
 
 
 def _row_of_prediction(file: InputFile, answer: Prediction, labels: SexTable | None) -> Row:

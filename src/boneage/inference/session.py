@@ -1,7 +1,8 @@
 """The network of a bundle as a function of arrays, run by ONNX Runtime."""
 
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 from boneage.errors import BundleError, SettingsError
 from boneage.inference.bundle import MODEL_FILE, Bundle
 
-__all__ = ["Network", "available_cpus"]
+__all__ = ["Network", "NetworkAnswer", "available_cpus"]
 
 _INPUTS = {"image": 4, "sex": 1}
 _OUTPUT = "bone_age_months"
 _EXPECTED_ERROR = "expected_error_months"
+_HEAT_MAP = "heat_map"
 _QUIET = 3  # ONNX Runtime's level of errors; warnings about nodes and devices help no user
 
 
@@ -25,11 +27,35 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
+class NetworkAnswer(NamedTuple):
+    """What a graph says of N images; see ``docs/reference/bundle.md``.
+
+    Attributes:
+        months: Bone ages in months as the graph gives them, shape (N,), float32.
+        expected_errors_months: The absolute errors that it expects of them in months, shape (N,),
+            float32, or None if it expects none.
+        heat_maps: What each cell of an image adds to its bone age in months, shape (N, H, W),
+            float32, or None if the graph does not say.
+    """
+
+    months: NDArray[np.float32]
+    expected_errors_months: NDArray[np.float32] | None
+    heat_maps: NDArray[np.float32] | None
+
+    def each(self) -> Iterator[tuple[float, float | None, NDArray[np.float32] | None]]:
+        """Bone age, expected error and heat map of one image after the other."""
+        for row, months in enumerate(self.months.tolist()):
+            errors, maps = self.expected_errors_months, self.heat_maps
+            error = None if errors is None else float(errors[row])
+            yield months, error, None if maps is None else maps[row]
+
+
 class Network:
     """A loaded graph. Safe to call from several threads.
 
     Attributes:
         expects_error: Whether it also says how large an error it expects.
+        gives_heat_map: Whether it also says what each cell of an image adds.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
@@ -59,13 +85,11 @@ class Network:
         except Exception as error:  # its exceptions have no common base but Exception
             raise BundleError(f"{self._where} cannot be loaded: {_first_line(error)}") from error
         self._check_signature(bundle.card.size_px)
-        self.expects_error = _EXPECTED_ERROR in {
-            value.name for value in self._session.get_outputs()
-        }
+        outputs = {value.name for value in self._session.get_outputs()}
+        self.expects_error = _EXPECTED_ERROR in outputs
+        self.gives_heat_map = _HEAT_MAP in outputs
 
-    def __call__(
-        self, images: NDArray[np.float32], sexes: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def __call__(self, images: NDArray[np.float32], sexes: NDArray[np.float32]) -> NetworkAnswer:
         """Estimate bone ages.
 
         Args:
@@ -73,26 +97,31 @@ class Network:
             sexes: Shape (N,), float32, 1 for male and 0 for female.
 
         Returns:
-            Bone ages in months as the graph gives them, shape (N,), float32; and the absolute
-            errors that it expects of them in months, shape (N,), float32, or None if it expects
-            none.
+            The bone ages, and what else the graph says.
 
         Raises:
             BundleError: The graph fails, or gives another shape.
         """
-        names = [_OUTPUT, _EXPECTED_ERROR] if self.expects_error else [_OUTPUT]
+        names = [_OUTPUT]
+        names += [_EXPECTED_ERROR] * self.expects_error
+        names += [_HEAT_MAP] * self.gives_heat_map
         try:
             values: Any = self._session.run(names, {"image": images, "sex": sexes})
         except Exception as error:  # see above
             raise BundleError(f"{self._where} fails when it runs: {_first_line(error)}") from error
-        arrays = [np.asarray(value, dtype=np.float32) for value in values]
-        for name, array in zip(names, arrays, strict=True):
-            if array.shape != (len(images),):
+        arrays = {
+            name: np.asarray(value, dtype=np.float32)
+            for name, value in zip(names, values, strict=True)
+        }
+        for name, array in arrays.items():
+            rank, wanted = (3, "a square map") if name == _HEAT_MAP else (1, "one number")
+            square = rank == 1 or array.shape[-1] == array.shape[-2] > 0
+            if array.ndim != rank or len(array) != len(images) or not square:
                 raise BundleError(
                     f"{self._where} gives {name} of shape {array.shape} for {len(images)} images; "
-                    "it must give one number for each."
+                    f"it must give {wanted} for each."
                 )
-        return arrays[0], arrays[1] if self.expects_error else None
+        return NetworkAnswer(arrays[_OUTPUT], arrays.get(_EXPECTED_ERROR), arrays.get(_HEAT_MAP))
 
     def _check_signature(self, size_px: int) -> None:
         inputs = {value.name: value for value in self._session.get_inputs()}

@@ -67,7 +67,33 @@ class BoneAgeNetwork(nn.Module):
 
     def answer(self, image: Tensor, sex: Tensor) -> Answer:
         """Bone age and all else that the body says of it; the arguments are those of the call."""
-        raw = self.body(image, sex).float()
+        return self._answer(self.body(image, sex).float())
+
+    def explained(self, image: Tensor, sex: Tensor) -> tuple[Answer, Tensor]:
+        """The answer and, from the same pass, what each place adds to the bone age.
+
+        Only where the head is linear in the mean over places; see :attr:`gives_heat_map`. A
+        contribution is the gradient of the bone age with respect to the features of the place,
+        times these features.
+
+        Args:
+            image: As for the call.
+            sex: As for the call.
+
+        Returns:
+            The answer, and contributions in months, shape (N, H, W), a number a place.
+        """
+        body = self.body
+        assert isinstance(body, EfficientNetLite)
+        places = body.places(image, sex)
+        answer = self._answer(body.head(places).float())
+        assert answer.logits is not None
+        shares = answer.logits.softmax(dim=1)
+        # How the mean of the distribution follows each logit: d months / d logit.
+        slopes = shares * (self.ages_months - answer.months[:, None])
+        return answer, body.contributions(places.float(), slopes)
+
+    def _answer(self, raw: Tensor) -> Answer:
         if raw.ndim == 1:
             return Answer(raw * self.sd_months + self.mean_months, None, None)
         logits = raw[:, :-1]
@@ -75,9 +101,23 @@ class BoneAgeNetwork(nn.Module):
         spread = torch.exp(raw[:, -1].clamp(*_LOG_SPREAD)) * self.sd_months
         return Answer(months, spread, logits)
 
+    def place_centres(self, side_px: int) -> tuple[float, float]:
+        """Where in an image of that side the numbers of a heat map belong.
+
+        See :meth:`~boneage.network.efficientnet.EfficientNetLite.place_centres`; only with
+        :attr:`gives_heat_map`.
+        """
+        assert isinstance(self.body, EfficientNetLite)
+        return self.body.place_centres(side_px)
+
     @property
     def expects_error(self) -> bool:
         """Whether the body answers with an expected error, too."""
+        return isinstance(self.body, EfficientNetLite)
+
+    @property
+    def gives_heat_map(self) -> bool:
+        """Whether what each place adds to the answer is known without a second pass."""
         return isinstance(self.body, EfficientNetLite)
 
 

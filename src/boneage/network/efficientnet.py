@@ -65,15 +65,14 @@ class SamePadConv(nn.Conv2d):
         """Map (N, C_in, H, W) to (N, C_out, ceil(H / stride), ceil(W / stride))."""
         if self.stride[0] == 1:
             return super().forward(input)
+        down, across = (self.same_padding(side) for side in input.shape[-2:])
+        return super().forward(functional.pad(input, (*across, *down)))
+
+    def same_padding(self, side_px: int) -> tuple[int, int]:
+        """Pixels that are added before and behind a side of so many."""
         kernel, stride = self.kernel_size[0], self.stride[0]
-        extra = [
-            max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:]
-        ]
-        down, across = extra
-        padded = functional.pad(
-            input, (across // 2, across - across // 2, down // 2, down - down // 2)
-        )
-        return super().forward(padded)
+        extra = max((-(-side_px // stride) - 1) * stride + kernel - side_px, 0)
+        return extra // 2, extra - extra // 2
 
 
 class InvertedResidual(nn.Module):
@@ -182,7 +181,11 @@ class EfficientNetLite(nn.Module):
             Shape (N, ages + 1): a logit for each of ``AGE_BINS_MONTHS``, and last the logarithm of
             the absolute error that is expected, in standard deviations of the training labels.
         """
-        return self.answer(self.dropout(self.places(image, sex).mean(dim=(2, 3))))  # type: ignore[no-any-return]
+        return self.head(self.places(image, sex))
+
+    def head(self, places: Tensor) -> Tensor:
+        """What is said of the features of all places, (N, hidden, H, W): shape (N, ages + 1)."""
+        return self.answer(self.dropout(places.mean(dim=(2, 3))))  # type: ignore[no-any-return]
 
     def places(self, image: Tensor, sex: Tensor) -> Tensor:
         """Features of every place, the sex joined: shape (N, hidden, H, W)."""
@@ -190,3 +193,38 @@ class EfficientNetLite(nn.Module):
         joined = self.hidden_norm(self.hidden(features))
         joined = joined + self.sex_embedding(sex[:, None] - 0.5)[:, :, None, None]
         return torch.relu(joined)
+
+    def contributions(self, places: Tensor, weights: Tensor) -> Tensor:
+        """What every place adds to a weighted sum of the logits, bias left out.
+
+        Args:
+            places: Features of the places, shape (N, hidden, H, W).
+            weights: Weight of each age's logit, shape (N, ages).
+
+        Returns:
+            Shape (N, H, W). Its sum over places is the weighted sum: the head is linear.
+        """
+        height, width = places.shape[-2:]
+        along = (weights @ self.answer.weight[:-1])[:, None, :]
+        # A product of matrices reads the features where they lie; an einsum would copy them.
+        return (along @ places.flatten(2)).reshape(-1, height, width) / (height * width)
+
+    def place_centres(self, side_px: int) -> tuple[float, float]:
+        """Where in the image the places look.
+
+        Args:
+            side_px: Side of the image in pixels.
+
+        Returns:
+            Position of the first place's middle in pixels, the first pixel's centre being 0, and
+            the distance from one place to the next. ``SAME`` padding puts the middle near the
+            right and lower end of the place's share of the image, not in its centre.
+        """
+        first, step = 0.0, 1.0
+        for module in self.modules():
+            if isinstance(module, SamePadConv) and module.stride[0] > 1:
+                before, _ = module.same_padding(side_px)
+                first += step * ((module.kernel_size[0] - 1) / 2 - before)
+                step *= module.stride[0]
+                side_px = -(-side_px // module.stride[0])
+        return first, step

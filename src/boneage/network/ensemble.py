@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from boneage.network.build import BoneAgeNetwork
+from boneage.network.views import View
 
-__all__ = ["Ensemble", "zoomed"]
+__all__ = ["Ensemble"]
 
 
 class Ensemble(nn.Module):
@@ -44,50 +44,69 @@ class Ensemble(nn.Module):
         """Whether there is an expected error, too."""
         return all(member.expects_error for member in self._members)
 
+    @property
+    def gives_heat_map(self) -> bool:
+        """Whether there is a heat map, too."""
+        return all(member.gives_heat_map for member in self._members)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views that every member is asked about."""
+        if self.mirror and self.mirror_each:
+            return tuple(View(zoom, side) for side in (False, True) for zoom in self.zooms)
+        return tuple(
+            View(zoom, self.mirror and place % 2 == 1) for place, zoom in enumerate(self.zooms)
+        )
+
     def forward(self, image: Tensor, sex: Tensor) -> tuple[Tensor, ...]:
-        """Bone age in months, shape (N,), and the expected absolute error, if there is one.
+        """Bone age in months, shape (N,); expected absolute error and heat map, if there are any.
 
         Args:
             image: Prepared radiographs, float, shape (N, 1, S, S), 0 to 1.
             sex: 1 for male, 0 for female, float, shape (N,).
+
+        Returns:
+            Bone age and, with :attr:`expects_error`, its error in months, shape (N,). With
+            :attr:`gives_heat_map`, last, what each cell of the image adds to the bone age, in
+            months, shape (N, H, W), from the same pass: the mean over members and views, 0 where
+            no view shows anything.
         """
-        views = [zoomed(image, zoom) for zoom in self.zooms]
-        if self.mirror and self.mirror_each:
-            views += [torch.flip(view, dims=(3,)) for view in views]
-        elif self.mirror:
-            views[1::2] = [torch.flip(view, dims=(3,)) for view in views[1::2]]
+        side_px = image.shape[-1]
         # One call for all views: a fraction of the graph of many calls, and quicker to load.
-        image, sex = torch.cat(views), torch.cat([sex] * len(views))
-        answers = [member.answer(image, sex) for member in self._members]
-        months = self._mean(torch.stack([answer.months for answer in answers]))
-        if not self.expects_error:
-            return (months,)
+        image = torch.cat([view.of(image) for view in self.views])
+        sex = torch.cat([sex] * len(self.views))
+        if self.gives_heat_map:
+            answers, maps = zip(*(m.explained(image, sex) for m in self._members), strict=True)
+        else:
+            answers, maps = tuple(member.answer(image, sex) for member in self._members), ()
+        outputs = [self._mean(torch.stack([answer.months for answer in answers]))]
         errors = [answer.expected_error_months for answer in answers]
-        return months, self._mean(torch.stack([error for error in errors if error is not None]))
+        if self.expects_error:
+            outputs.append(
+                self._mean(torch.stack([error for error in errors if error is not None]))
+            )
+        if maps:
+            outputs.append(self._heat_map(maps, side_px))
+        return tuple(outputs)
 
     def _mean(self, values: Tensor) -> Tensor:
         """Mean over members and views of (members, views * N): shape (N,)."""
-        views = len(self.zooms) * (2 if self.mirror and self.mirror_each else 1)
         # The number of radiographs is the one that is left open, so that it stays free in ONNX.
-        return values.reshape(len(self._members), views, -1).mean(dim=(0, 1))
+        return values.reshape(len(self._members), len(self.views), -1).mean(dim=(0, 1))
 
+    def _heat_map(self, maps: Sequence[Tensor], side_px: int) -> Tensor:
+        """Mean over members and views of maps (views * N, h, w), each put into the image's frame.
 
-def zoomed(image: Tensor, zoom: float) -> Tensor:
-    """The middle of images, enlarged by bilinear interpolation to their own size.
-
-    Args:
-        image: Shape (N, 1, S, S).
-        zoom: 1 or larger; 1 leaves them as they are.
-
-    Returns:
-        The same shape.
-    """
-    side = image.shape[-1]
-    large = round(side * zoom)
-    if large == side:
-        return image
-    enlarged = functional.interpolate(
-        image, size=(large, large), mode="bilinear", align_corners=False
-    )
-    start = (large - side) // 2
-    return enlarged[:, :, start : start + side, start : start + side]
+        The frame has twice as many cells along a side as the first map has places: places of an
+        image and of its mirror image lie half a place apart.
+        """
+        cells = 2 * maps[0].shape[-1]
+        total = torch.zeros(())
+        for member, values in zip(self._members, maps, strict=True):
+            places = values.shape[-1]
+            centres = member.place_centres(side_px)
+            shares = [view.shares(centres, side_px, places, cells) for view in self.views]
+            down, across = (torch.stack(side)[:, None] for side in zip(*shares, strict=True))
+            values = values.reshape(len(self.views), -1, places, places)
+            total = total + (down @ values @ across.mT).mean(dim=0)
+        return total / len(self._members)

@@ -39,7 +39,8 @@ def to_onnx(network: BoneAgeNetwork | Ensemble, size_px: int) -> bytes:
     Returns:
         The graph: inputs ``image`` float32 (N, 1, S, S) and ``sex`` float32 (N,), output
         ``bone_age_months`` float32 (N,); N is free. Where the network expects an error, that is
-        the output ``expected_error_months`` float32 (N,).
+        the output ``expected_error_months`` float32 (N,); where it gives a heat map, that is the
+        output ``heat_map`` float32 (N, H, W), in months.
     """
     if isinstance(network, BoneAgeNetwork):
         network = Ensemble([network], mirror=False)
@@ -47,13 +48,15 @@ def to_onnx(network: BoneAgeNetwork | Ensemble, size_px: int) -> bytes:
     # Two examples: the exporter takes a dimension of one for a constant.
     example = (torch.zeros(2, 1, size_px, size_px), torch.zeros(2))
     batch = torch.export.Dim("batch", min=1, max=65_536)
-    outputs = ["bone_age_months", "expected_error_months"]
+    outputs = ["bone_age_months"]
+    outputs += ["expected_error_months"] * network.expects_error
+    outputs += ["heat_map"] * network.gives_heat_map
     with _quiet_exporter():
         program = torch.onnx.export(
             network,
             example,
             input_names=["image", "sex"],
-            output_names=outputs if network.expects_error else outputs[:1],
+            output_names=outputs,
             dynamic_shapes={"image": {0: batch}, "sex": {0: batch}},
             opset_version=_OPSET,
             dynamo=True,

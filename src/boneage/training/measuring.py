@@ -113,7 +113,7 @@ def predict_prepared(
     for start in range(0, len(data), batch_size):
         rows = slice(start, start + batch_size)
         images = data.images[rows].astype(np.float32)[:, np.newaxis] / np.float32(255)
-        predicted[rows], errors = network(images, data.sexes[rows])
+        predicted[rows], errors, _ = network(images, data.sexes[rows])
         if errors is not None:
             expected[rows] = errors
     return np.maximum(predicted, 0), expected if network.expects_error else None
