@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-import boneage
 from boneage.dataset.prepared import PreparedData, PreparedImages
 from boneage.errors import BoneAgeError, TrainingError
 from boneage.files import write_json
@@ -155,7 +154,7 @@ def helpers(job: Job, count: int, *, grace_s: float = _GRACE_S) -> Iterator[Plac
 
 
 def _start(folder: Path, rank: int, count: int) -> subprocess.Popen[bytes]:
-    source = os.fspath(Path(boneage.__file__).resolve().parents[1])
+    source = os.fspath(Path(__file__).resolve().parents[2])
     paths = [source, os.environ.get("PYTHONPATH", "")]
     with (folder / f"log-{rank}").open("wb") as log:
         return subprocess.Popen(
