@@ -251,4 +251,4 @@ def test_a_model_becomes_the_ensemble_of_its_folds(data: Data, tmp_path: Path) -
     assert saved.predict(record.path, record.sex) == predicted
     assert metrics.count == TEST_COUNT
     with pytest.raises(SettingsError, match="--folds must be within 2 to 50, not 1"):
-        model.crossvalidate(data, folds=1)
+        model.crossvalidate(data, tmp_path / "other", folds=1)
