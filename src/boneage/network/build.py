@@ -101,15 +101,6 @@ class BoneAgeNetwork(nn.Module):
         spread = torch.exp(raw[:, -1].clamp(*_LOG_SPREAD)) * self.sd_months
         return Answer(months, spread, logits)
 
-    def place_centres(self, side_px: int) -> tuple[float, float]:
-        """Where in an image of that side the numbers of a heat map belong.
-
-        See :meth:`~boneage.network.efficientnet.EfficientNetLite.place_centres`; only with
-        :attr:`gives_heat_map`.
-        """
-        assert isinstance(self.body, EfficientNetLite)
-        return self.body.place_centres(side_px)
-
     @property
     def expects_error(self) -> bool:
         """Whether the body answers with an expected error, too."""

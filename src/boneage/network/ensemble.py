@@ -97,16 +97,14 @@ class Ensemble(nn.Module):
     def _heat_map(self, maps: Sequence[Tensor], side_px: int) -> Tensor:
         """Mean over members and views of maps (views * N, h, w), each put into the image's frame.
 
-        The frame has twice as many cells along a side as the first map has places: places of an
-        image and of its mirror image lie half a place apart.
+        The frame has as many cells as the first map has places.
         """
-        cells = 2 * maps[0].shape[-1]
+        cells = maps[0].shape[-1]
         total = torch.zeros(())
-        for member, values in zip(self._members, maps, strict=True):
+        for values in maps:
             places = values.shape[-1]
-            centres = member.place_centres(side_px)
-            shares = [view.shares(centres, side_px, places, cells) for view in self.views]
+            shares = [view.shares(side_px, places, cells) for view in self.views]
             down, across = (torch.stack(side)[:, None] for side in zip(*shares, strict=True))
             values = values.reshape(len(self.views), -1, places, places)
             total = total + (down @ values @ across.mT).mean(dim=0)
-        return total / len(self._members)
+        return total / len(maps)
