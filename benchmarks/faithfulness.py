@@ -1,15 +1,17 @@
 """Whether heat maps show what decides: deletion, insertion, sign, other weights, bones.
 
     python benchmarks/faithfulness.py --data ../shared/data [--model BUNDLE] [--limit N]
-        [--methods heat,random,centre,brightness] [--fill blur|black]
+        [--methods heat,centred,random,centre,brightness] [--fill blur|black]
 
 Deletion covers the parts of a radiograph that a map puts first, little by little, and looks how far
 the bone age moves: far and early if the map is right. Insertion starts from a covered radiograph
 and uncovers them: the bone age comes back early. Areas are means over the steps, in months. Each
-method is compared with `heat` on the same radiographs (validation part). Random maps and those that
-put the middle first know nothing of the network; those that put bright parts first know where the
-hand is. The second part permutes weights, from the head down: a map that shows what was learned
-changes. The third measures the heat inside the annotated ossification regions.
+method is compared with `heat` on the same radiographs (validation part). `centred` is the heat map
+less its mean. Random maps and those that put the middle first know nothing of the network; those
+that put bright parts first know where the hand is.
+
+The second part permutes weights, from the head down: a map that shows what was learned changes. The
+third measures the heat inside the annotated ossification regions.
 """
 
 import argparse
@@ -41,7 +43,7 @@ from boneage.radiographs.readers import read_radiograph  # noqa: E402
 
 Array = NDArray[np.float32]
 
-METHODS = ("heat", "random", "centre", "brightness")
+METHODS = ("heat", "centred", "random", "centre", "brightness")
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 SIGN_SHARE = 0.1
 CASCADE = {
@@ -78,6 +80,8 @@ def scores(method: str, values: Array, image: Array, rng: np.random.Generator) -
     cells = len(values)
     if method == "heat":
         return np.abs(values)
+    if method == "centred":
+        return np.abs(values - values.mean())
     if method == "random":
         return rng.random(values.shape, np.float32)
     if method == "centre":
@@ -187,7 +191,8 @@ def randomisation(
     own = network(images, sexes).heat_maps
     assert own is not None
     print(
-        "\n| weights permuted | rank correlation of the maps | of their sizes |\n| --- | --- | --- |"
+        "\n| weights permuted | rank correlation of the maps | of their sizes |"
+        "\n| --- | --- | --- |"
     )
     for name, parts in CASCADE.items():
         graph = permuted(bundle.onnx_bytes, parts, np.random.default_rng(0))

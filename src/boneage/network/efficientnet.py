@@ -65,14 +65,15 @@ class SamePadConv(nn.Conv2d):
         """Map (N, C_in, H, W) to (N, C_out, ceil(H / stride), ceil(W / stride))."""
         if self.stride[0] == 1:
             return super().forward(input)
-        down, across = (self.same_padding(side) for side in input.shape[-2:])
-        return super().forward(functional.pad(input, (*across, *down)))
-
-    def same_padding(self, side_px: int) -> tuple[int, int]:
-        """Pixels that are added before and behind a side of so many."""
         kernel, stride = self.kernel_size[0], self.stride[0]
-        extra = max((-(-side_px // stride) - 1) * stride + kernel - side_px, 0)
-        return extra // 2, extra - extra // 2
+        extra = [
+            max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in input.shape[-2:]
+        ]
+        down, across = extra
+        padded = functional.pad(
+            input, (across // 2, across - across // 2, down // 2, down - down // 2)
+        )
+        return super().forward(padded)
 
 
 class InvertedResidual(nn.Module):
@@ -195,10 +196,10 @@ class EfficientNetLite(nn.Module):
         return torch.relu(joined)
 
     def contributions(self, places: Tensor, weights: Tensor) -> Tensor:
-        """What every place adds to a weighted sum of the logits, bias left out.
+        """What features at every place add to a weighted sum of the logits, bias left out.
 
         Args:
-            places: Features of the places, shape (N, hidden, H, W).
+            places: Features of the places or differences of such, shape (N, hidden, H, W).
             weights: Weight of each age's logit, shape (N, ages).
 
         Returns:
@@ -208,23 +209,3 @@ class EfficientNetLite(nn.Module):
         along = (weights @ self.answer.weight[:-1])[:, None, :]
         # A product of matrices reads the features where they lie; an einsum would copy them.
         return (along @ places.flatten(2)).reshape(-1, height, width) / (height * width)
-
-    def place_centres(self, side_px: int) -> tuple[float, float]:
-        """Where in the image the places look.
-
-        Args:
-            side_px: Side of the image in pixels.
-
-        Returns:
-            Position of the first place's middle in pixels, the first pixel's centre being 0, and
-            the distance from one place to the next. ``SAME`` padding puts the middle near the
-            right and lower end of the place's share of the image, not in its centre.
-        """
-        first, step = 0.0, 1.0
-        for module in self.modules():
-            if isinstance(module, SamePadConv) and module.stride[0] > 1:
-                before, _ = module.same_padding(side_px)
-                first += step * ((module.kernel_size[0] - 1) / 2 - before)
-                step *= module.stride[0]
-                side_px = -(-side_px // module.stride[0])
-        return first, step

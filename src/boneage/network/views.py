@@ -25,17 +25,14 @@ class View(NamedTuple):
         view = zoomed(image, self.zoom)
         return torch.flip(view, dims=(3,)) if self.mirrored else view
 
-    def shares(
-        self, centres: tuple[float, float], side_px: int, places: int, cells: int
-    ) -> tuple[Tensor, Tensor]:
+    def shares(self, side_px: int, places: int, cells: int) -> tuple[Tensor, Tensor]:
         """How the places of a map of this view share out over equal cells of the whole image.
 
-        A place stands for a stretch as long as the distance between places, about its centre and
-        cut off at the view's rim. What is found there is spread evenly over that stretch, so that
-        sums stay what they are. Cells that the view does not show get nothing.
+        A place stands for its part of the view. What is found there is spread evenly over that
+        part of the image, so that sums stay what they are; cells that the view does not show get
+        nothing.
 
         Args:
-            centres: Pixel of the first place's centre in the view, and distance between places.
             side_px: S, the side of the view and of the image.
             places: Places along a side of the map.
             cells: Cells along a side of the image.
@@ -44,22 +41,14 @@ class View(NamedTuple):
             Share of every place in every cell, each of shape (cells, places): down, and across.
             A map M becomes ``down @ M @ across.T``.
         """
-        first, step = centres
-        middles = first + 0.5 + step * torch.arange(places)
-        ends = torch.stack([middles - step / 2, middles + step / 2]).clamp(0, side_px)
-        down = self._overlap(ends, side_px, cells)
-        return down, self._overlap(
-            side_px - ends.flip(0), side_px, cells
-        ) if self.mirrored else down
-
-    def _overlap(self, ends: Tensor, side_px: int, cells: int) -> Tensor:
-        """Share of stretches between ``ends``, shape (2, places), that lies in each cell."""
         large = round(side_px * self.zoom)
         start = (large - side_px) // 2
-        low, high = (ends + start) * (cells / large)  # from here on in cells of the image
+        ends = (torch.arange(places + 1) * (side_px / places) + start) * (cells / large)
+        low, high = ends[:-1], ends[1:]
         at = torch.arange(cells)[:, None]
         inside = torch.minimum(high, at + 1) - torch.maximum(low, at)
-        return inside.clamp(min=0) / (high - low)
+        down = inside.clamp(min=0) / (high - low)
+        return down, down.flip(1) if self.mirrored else down
 
 
 def zoomed(image: Tensor, zoom: float) -> Tensor:
