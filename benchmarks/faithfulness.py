@@ -8,9 +8,10 @@ the bone age moves: far and early if the map is right. Insertion starts from a c
 and uncovers them: the bone age comes back early. Areas are means over the steps, in months. Each
 method is compared with `heat` on the same radiographs (validation part). `centred` is the heat map
 less its mean. Random maps and those that put the middle first know nothing of the network; those
-that put bright parts first know where the hand is. The second part permutes weights, from the head
-down: a map that shows what was learned changes. The third measures the heat inside the annotated
-ossification regions.
+that put bright parts first know where the hand is.
+
+The second part permutes weights, from the head down: a map that shows what was learned changes. The
+third measures the heat inside the annotated ossification regions.
 """
 
 import argparse

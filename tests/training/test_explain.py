@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from boneage.errors import InputError, SettingsError
 from boneage.inference.card import Card
 from boneage.network.build import BoneAgeNetwork, build_network
-from boneage.network.efficientnet import EfficientNetLite
 from boneage.network.settings import NetworkSettings
 from boneage.training.explain import FILLS, grad_cam, layers, occlusion, open_network
 from boneage.training.export import export_bundle, to_onnx
@@ -55,24 +54,21 @@ def test_every_convolution_can_be_asked(architecture: str) -> None:
     assert torch.equal(before, after)  # no hook is left
 
 
-def test_at_the_mean_over_places_grad_cam_is_what_each_place_adds() -> None:
-    network = network_of("efficientnet")
+def test_where_the_mean_over_places_follows_grad_cam_is_gradient_times_features() -> None:
+    network = network_of("hypermodel")
+    # The last convolution straight into a mean and one number: its map is known.
     body = network.body
-    assert isinstance(body, EfficientNetLite)
-    # With a norm that changes nothing and features above 0, the last layer is what the head sees.
-    body.hidden_norm = torch.nn.Identity()  # type: ignore[assignment]
-    body.sex_embedding = torch.nn.Sequential(torch.nn.Linear(1, 16))
+    body.features = torch.nn.Sequential(*list(body.features)[:5])
+    body.dense = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    weights = torch.arange(33.0)[None] / 33
+    body.head = torch.nn.Linear(33, 1)
     with torch.no_grad():
-        body.hidden.weight.abs_()
-        body.sex_embedding[0].weight.zero_()
-        body.sex_embedding[0].bias.zero_()
+        body.head.weight.copy_(weights)
     images = some_images()
-    places = body.blocks(body.stem((torch.from_numpy(images)[:, None] - 0.3) / 0.25))
-    body.blocks.append(torch.nn.Softplus())
-    assert (places < 0).any()
-    wanted = network.explained(torch.from_numpy(images)[:, None], torch.from_numpy(SEXES))[1]
-    found = grad_cam(network, images, SEXES, layer="body.hidden")
-    np.testing.assert_allclose(found, wanted.detach().numpy(), rtol=1e-4, atol=1e-7)
+    features = body.features(torch.from_numpy(images)[:, None])
+    wanted = 40 * (weights[0, :32, None, None] * features).sum(dim=1) / features[0, 0].numel()
+    found = grad_cam(network, images, SEXES)
+    np.testing.assert_allclose(found, wanted.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_an_unknown_layer_is_named() -> None:

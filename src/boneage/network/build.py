@@ -17,6 +17,9 @@ __all__ = ["Answer", "BoneAgeNetwork", "build_network"]
 # exp() stays finite on any input; trained networks stay far from either end.
 _LOG_SPREAD = (-6.0, 2.0)
 
+_STEPS = 32
+"""Points on the path from an empty image. With 8, sums were off by up to 1.4 of 100 months."""
+
 
 class Answer(NamedTuple):
     """What a network says of N radiographs.
@@ -70,28 +73,36 @@ class BoneAgeNetwork(nn.Module):
         return self._answer(self.body(image, sex).float())
 
     def explained(self, image: Tensor, sex: Tensor) -> tuple[Answer, Tensor]:
-        """The answer and, from the same pass, what each place adds to the bone age.
+        """The answer, and how much each place moves it away from that to an empty image.
 
-        Only where the head is linear in the mean over places; see :attr:`gives_heat_map`. A
-        contribution is the gradient of the bone age with respect to the features of the place,
-        times these features.
+        Integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) over the head, from the
+        features of a black image to those of this one. The head is linear up to the distribution,
+        so the path costs nothing beside the one pass through the trunk. Only where
+        :attr:`gives_heat_map`.
 
         Args:
             image: As for the call.
             sex: As for the call.
 
         Returns:
-            The answer, and contributions in months, shape (N, H, W), a number a place.
+            The answer, and contributions in months, shape (N, H, W), a number a place. Over all
+            places they add up to the bone age less that of the black image, to a few hundredths.
         """
         body = self.body
         assert isinstance(body, EfficientNetLite)
         places = body.places(image, sex)
-        answer = self._answer(body.head(places).float())
+        # One black image for all: nothing in it depends on the input, so a runtime folds the trunk
+        # of it into a constant when it loads the graph.
+        empty = body.places(image.new_zeros(1, *image.shape[1:]), sex)
+        answer, start = self._answer(body.head(places).float()), body.head(empty).float()[:, :-1]
         assert answer.logits is not None
-        shares = answer.logits.softmax(dim=1)
-        # How the mean of the distribution follows each logit: d months / d logit.
-        slopes = shares * (self.ages_months - answer.months[:, None])
-        return answer, body.contributions(places.float(), slopes)
+        steps = (torch.arange(_STEPS, device=image.device) + 0.5) / _STEPS
+        between = start[:, None] + steps[:, None] * (answer.logits - start)[:, None]
+        shares = between.softmax(dim=2)
+        months = (shares * self.ages_months).sum(dim=2, keepdim=True)
+        # How the mean of the distribution follows each logit, over the path: d months / d logit.
+        slopes = (shares * (self.ages_months - months)).mean(dim=1)
+        return answer, body.contributions((places - empty).float(), slopes)
 
     def _answer(self, raw: Tensor) -> Answer:
         if raw.ndim == 1:

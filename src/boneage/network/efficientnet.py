@@ -196,10 +196,10 @@ class EfficientNetLite(nn.Module):
         return torch.relu(joined)
 
     def contributions(self, places: Tensor, weights: Tensor) -> Tensor:
-        """What every place adds to a weighted sum of the logits, bias left out.
+        """What features at every place add to a weighted sum of the logits, bias left out.
 
         Args:
-            places: Features of the places, shape (N, hidden, H, W).
+            places: Features of the places or differences of such, shape (N, hidden, H, W).
             weights: Weight of each age's logit, shape (N, ages).
 
         Returns:

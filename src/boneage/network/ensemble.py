@@ -10,6 +10,13 @@ from boneage.network.views import View
 
 __all__ = ["Ensemble"]
 
+_SPREAD_PLACES = 0.7
+"""Standard deviation of what a place's contribution is spread over, in places.
+
+A place sees several times its own share of the image. Maps that are spread so far are more faithful
+than raw ones (``docs/explanation/heat-maps.md``).
+"""
+
 
 class Ensemble(nn.Module):
     """What is exported: bone age and, where every member expects one, the error of it.
@@ -67,9 +74,9 @@ class Ensemble(nn.Module):
 
         Returns:
             Bone age and, with :attr:`expects_error`, its error in months, shape (N,). With
-            :attr:`gives_heat_map`, last, what each cell of the image adds to the bone age, in
-            months, shape (N, H, W), from the same pass: the mean over members and views, 0 where
-            no view shows anything.
+            :attr:`gives_heat_map`, last, what each cell of the image adds to the bone age of an
+            empty image, in months, shape (N, H, W), from the same pass: the mean over members and
+            views.
         """
         side_px = image.shape[-1]
         # One call for all views: a fraction of the graph of many calls, and quicker to load.
@@ -97,7 +104,8 @@ class Ensemble(nn.Module):
     def _heat_map(self, maps: Sequence[Tensor], side_px: int) -> Tensor:
         """Mean over members and views of maps (views * N, h, w), each put into the image's frame.
 
-        The frame has as many cells as the first map has places.
+        The frame has as many cells as the first map has places, and what each has found is spread
+        over its neighbours.
         """
         cells = maps[0].shape[-1]
         total = torch.zeros(())
@@ -107,4 +115,12 @@ class Ensemble(nn.Module):
             down, across = (torch.stack(side)[:, None] for side in zip(*shares, strict=True))
             values = values.reshape(len(self.views), -1, places, places)
             total = total + (down @ values @ across.mT).mean(dim=0)
-        return total / len(maps)
+        spread = _spread(cells)
+        return spread @ total @ spread.T / len(maps)
+
+
+def _spread(cells: int) -> Tensor:
+    """A Gaussian blur of sides of so many cells that keeps sums: columns add up to 1."""
+    at = torch.arange(cells)
+    kernel = torch.exp(-((at[:, None] - at) ** 2) / (2 * _SPREAD_PLACES**2))
+    return kernel / kernel.sum(dim=0)
