@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from boneage.dataset.records import MAX_BONE_AGE_MONTHS, Discard, Reason
-from boneage.dataset.tables import ID_KEYS, Table, clean_id, column_key, read_header, read_table
+from boneage.dataset.tables import (
+    ID_KEYS,
+    NOTHING,
+    Table,
+    clean_id,
+    column_key,
+    read_header,
+    read_table,
+)
 from boneage.errors import InputError, LabelsError
 from boneage.radiographs.radiograph import Sex
 
@@ -29,7 +37,6 @@ _MALE_WORDS = {
     "true": True, "t": True, "1": True, "1.0": True, "yes": True, "y": True,
     "false": False, "0": False, "0.0": False, "no": False, "n": False,
 }  # fmt: skip
-_NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a"})
 _SHOWN_CONFLICTS = 3
 
 
@@ -140,9 +147,9 @@ def read_labels(path: str | os.PathLike[str], *, need_bone_age: bool = True) -> 
 
 def _find_columns(table: Table, need_bone_age: bool) -> _Columns:
     """Find the columns by their names."""
-    id_column = _find(table, ID_KEYS)
-    sex_column = _find(table, _MALE_KEYS | _SEX_KEYS)
-    age_column = _find(table, _AGE_KEYS) if need_bone_age else None
+    id_column = table.find(ID_KEYS)
+    sex_column = table.find(_MALE_KEYS | _SEX_KEYS)
+    age_column = table.find(_AGE_KEYS) if need_bone_age else None
     missing = []
     if id_column is None:
         missing.append("an id ('id', 'Case ID' or 'Image ID')")
@@ -160,18 +167,6 @@ def _find_columns(table: Table, need_bone_age: bool) -> _Columns:
     return _Columns(id_column, sex_column, is_flag, age_column)
 
 
-def _find(table: Table, keys: frozenset[str]) -> int | None:
-    """Position of the one column whose name is among ``keys``."""
-    found = [at for at, name in enumerate(table.header) if column_key(name) in keys]
-    if len(found) > 1:
-        names = " and ".join(repr(table.header[at]) for at in found)
-        raise LabelsError(
-            f"{table.path} has the columns {names}, and only one of them can be meant: "
-            "remove or rename the others."
-        )
-    return found[0] if found else None
-
-
 def _read_row(
     table: Table, columns: _Columns, line: int, cells: tuple[str, ...], row_id: str
 ) -> LabelRow | Discard:
@@ -179,7 +174,7 @@ def _read_row(
     if not row_id:
         return Discard("", "", Reason.MISSING_ID, f"line {line}")
     sex_text = cells[columns.sex]
-    if sex_text.lower() in _NOTHING:
+    if sex_text.lower() in NOTHING:
         return Discard(row_id, "", Reason.MISSING_SEX, f"line {line}")
     sex = _parse_sex(sex_text, is_flag=columns.sex_is_male_flag)
     if sex is None:
@@ -188,7 +183,7 @@ def _read_row(
     if columns.age is None:
         return LabelRow(row_id, sex, None, line)
     age_text = cells[columns.age]
-    if age_text.lower() in _NOTHING:
+    if age_text.lower() in NOTHING:
         return Discard(row_id, "", Reason.MISSING_AGE, f"line {line}")
     age = _parse_age(age_text, decimal_comma=table.delimiter != ",")
     if age is None:

@@ -22,6 +22,7 @@ _PARTS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _PART_KEYS = frozenset({"split", "part", "set"})
+_FOLD_KEYS = frozenset({"fold"})
 
 
 def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -82,13 +83,12 @@ def read_folds(path: str | os.PathLike[str]) -> dict[str, int]:
             from 1 on.
     """
     table = read_table(path)
-    keys = [column_key(name) for name in table.header]
-    if keys.count("fold") != 1 or sum(key in ID_KEYS for key in keys) != 1:
+    id_column, fold_column = table.find(ID_KEYS), table.find(_FOLD_KEYS)
+    if id_column is None or fold_column is None:
         raise LabelsError(f"{table.path} needs one column 'id' and one column 'fold'.")
-    id_column = next(at for at, key in enumerate(keys) if key in ID_KEYS)
     folds: dict[str, int] = {}
     for (line, cells), row_id in zip(table.rows, table.ids(id_column), strict=True):
-        word = cells[keys.index("fold")]
+        word = cells[fold_column]
         if not (word.isascii() and word.isdigit() and int(word) > 0):
             raise LabelsError(f"{table.path}, line {line}: {word!r} is no fold from 1 on.")
         folds[row_id] = int(word)

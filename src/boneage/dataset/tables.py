@@ -17,10 +17,21 @@ from pathlib import Path
 
 from boneage.errors import LabelsError
 
-__all__ = ["ID_KEYS", "Table", "clean_id", "column_key", "read_header", "read_table"]
+__all__ = [
+    "ID_KEYS",
+    "NOTHING",
+    "Table",
+    "clean_id",
+    "column_key",
+    "read_header",
+    "read_table",
+]
 
 #: Names of the column of ids, as by :func:`column_key`.
 ID_KEYS = frozenset({"id", "caseid", "imageid"})
+
+#: What a cell without a value holds, in lower case.
+NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
 _WHOLE_DECIMAL = re.compile(r"(\d+)\.0+")
 _DELIMITERS = (",", ";", "\t")
@@ -49,6 +60,21 @@ class Table:
         if not all(_WHOLE_DECIMAL.fullmatch(value) for value in ids if value):
             return ids
         return [value.partition(".")[0] for value in ids]
+
+    def find(self, keys: frozenset[str]) -> int | None:
+        """Position of the one column whose name, by :func:`column_key`, is among ``keys``.
+
+        Raises:
+            LabelsError: There are several.
+        """
+        found = [at for at, name in enumerate(self.header) if column_key(name) in keys]
+        if len(found) > 1:
+            names = " and ".join(repr(self.header[at]) for at in found)
+            raise LabelsError(
+                f"{self.path} has the columns {names}, and only one of them can be meant: "
+                "remove or rename the others."
+            )
+        return found[0] if found else None
 
 
 def clean_id(text: str) -> str:

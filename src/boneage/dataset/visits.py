@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from boneage.dataset.tables import ID_KEYS, Table, clean_id, column_key, read_table
+from boneage.dataset.tables import ID_KEYS, NOTHING, Table, clean_id, read_table
 from boneage.errors import LabelsError
 
 __all__ = ["Visit", "read_visits"]
@@ -17,7 +17,6 @@ _CHILD_KEYS = frozenset({"child", "childid", "patient", "patientid"})
 # No plain "age": a column of that name may hold years.
 _AGE_KEYS = frozenset({"agemonths", "ageinmonths", "chronologicalage", "chronologicalagemonths"})
 _HEIGHT_KEYS = frozenset({"heightcm", "heightincm"})
-_NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,11 @@ def read_visits(path: str | os.PathLike[str], ids: Collection[str]) -> dict[str,
             a word where a number belongs.
     """
     table = read_table(path)
-    id_column = _column(table, ID_KEYS)
+    id_column = table.find(ID_KEYS)
     if id_column is None:
         raise LabelsError(f"{table.path} lacks an id ('id', 'Case ID' or 'Image ID').")
-    child = _column(table, _CHILD_KEYS)
-    age, height = _column(table, _AGE_KEYS), _column(table, _HEIGHT_KEYS)
+    child = table.find(_CHILD_KEYS)
+    age, height = table.find(_AGE_KEYS), table.find(_HEIGHT_KEYS)
     wanted = {clean_id(name): name for name in ids}
     visits: dict[str, Visit] = {}
     for (line, cells), row_id in zip(table.rows, table.ids(id_column), strict=True):
@@ -85,16 +84,8 @@ def read_visits(path: str | os.PathLike[str], ids: Collection[str]) -> dict[str,
     return visits
 
 
-def _column(table: Table, keys: frozenset[str]) -> int | None:
-    found = [at for at, name in enumerate(table.header) if column_key(name) in keys]
-    if len(found) > 1:
-        names = " and ".join(repr(table.header[at]) for at in found)
-        raise LabelsError(f"{table.path} has the columns {names}: keep one of them.")
-    return found[0] if found else None
-
-
 def _number(table: Table, cells: tuple[str, ...], column: int | None, where: str) -> float | None:
-    if column is None or cells[column].lower() in _NOTHING:
+    if column is None or cells[column].lower() in NOTHING:
         return None
     text = cells[column]
     try:
