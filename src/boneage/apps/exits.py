@@ -8,10 +8,13 @@ from typer.core import TyperGroup
 
 from boneage.errors import BoneAgeError
 
-__all__ = ["DEBUG_VARIABLE", "Verbs"]
+__all__ = ["DEBUG_VARIABLE", "EXIT_SOME_NOT_OK", "Verbs"]
 
 DEBUG_VARIABLE = "BONEAGE_DEBUG"
 """Environment variable; set to 1 it shows where in boneage an error comes from."""
+
+EXIT_SOME_NOT_OK = 1
+"""Exit code of a verb that wrote its rows, some of which are refused or failed."""
 
 _EXIT_FAULT = 1
 _EXIT_INTERRUPTED = 130  # as shells do it: 128 + SIGINT

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boneage.errors import NoInputError, SettingsError
+from boneage.apps.exits import EXIT_SOME_NOT_OK
+from boneage.apps.prediction_inputs import (
+    Inputs,
+    Intake,
+    LabelTableOption,
+    SexOption,
+    read_given,
+)
+from boneage.errors import SettingsError
 
 if TYPE_CHECKING:
     from boneage.inference.prediction import Prediction
@@ -14,18 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-_EXIT_SOME_NOT_OK = 1
 _TABLE = "rows.csv"
 
 
 def explain(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT",
-            help="Radiographs: files, folders (searched with their subfolders) and globs.",
-        ),
-    ],
+    inputs: Inputs,
     out: Annotated[
         Path,
         typer.Option(
@@ -34,16 +35,8 @@ def explain(
             "empty.",
         ),
     ],
-    labels: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="Table that gives the sex by id, as for predict."),
-    ] = None,
-    sex: Annotated[
-        str | None,
-        typer.Option(
-            metavar="female|male", help="Sex of every child. Goes before --labels. Never assumed."
-        ),
-    ] = None,
+    labels: LabelTableOption = None,
+    sex: SexOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -56,14 +49,7 @@ def explain(
         float,
         typer.Option(metavar="SHARE", help="How much the strongest colour covers, above 0 to 1."),
     ] = 0.45,
-    intake: Annotated[
-        bool,
-        typer.Option(
-            "--intake/--no-intake",
-            help="Refuse what is not one hand and turn hands upright first (default), or take "
-            "every image for an upright hand.",
-        ),
-    ] = True,
+    intake: Intake = True,
 ) -> None:
     """Draw what decided on a bone age: a heat map over each radiograph.
 
@@ -73,26 +59,14 @@ def explain(
     the command line is wrong or there is no input.
     """
     from boneage.apps.screen import counted, note, with_progress
-    from boneage.dataset.labels import read_labels
-    from boneage.dataset.records import describe_discards
-    from boneage.inference.inputs import find_inputs
     from boneage.inference.predictor import load
     from boneage.inference.rows import open_table
     from boneage.inference.run import predict_files
-    from boneage.radiographs.radiograph import Sex
     from boneage.reports.prepared_images import claim_image_folder
 
     if not 0 < opacity <= 1:
         raise SettingsError(f"--opacity must be above 0 to 1, not {opacity!r}.")
-    known = None if sex is None else Sex.parse(sex)
-    table = None if labels is None else read_labels(labels, need_bone_age=False)
-    if table is not None and table.discarded:
-        note(f"note: {labels}: {describe_discards(table.discarded)}")
-    found = find_inputs(inputs)
-    for text in found.notes:
-        note(f"note: {text}")
-    if not found.files:
-        raise NoInputError("There is no radiograph among the inputs.")
+    files, known, table = read_given(inputs, labels, sex)
     predictor = load(model, intake=intake)
     if not predictor.gives_heat_map:
         raise SettingsError(
@@ -100,19 +74,19 @@ def explain(
             "release has exported (boneage train --architecture efficientnet)."
         )
     folder = claim_image_folder(out)
-    answers = predict_files(predictor, found.files, sex=known, labels=table)
-    names = _names([file.id for file in found.files])
+    answers = predict_files(predictor, files, sex=known, labels=table)
+    names = _names([file.id for file in files])
     statuses: list[str] = []
     with open_table(folder / _TABLE) as write:
         for (row, answer), name in zip(
-            with_progress(answers, len(found.files), "Explaining"), names, strict=True
+            with_progress(answers, len(files), "Explaining"), names, strict=True
         ):
             drawn = row if answer is None else _draw(row, answer, folder / name, opacity)
             write(drawn)
             statuses.append(drawn.status)
     note(f"{counted(statuses)}. Written to {folder}")
     if set(statuses) != {"ok"}:
-        raise typer.Exit(_EXIT_SOME_NOT_OK)
+        raise typer.Exit(EXIT_SOME_NOT_OK)
 
 
 def _draw(row: "Row", prediction: "Prediction", path: Path, opacity: float) -> "Row":

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boneage.errors import NoInputError, SettingsError
+from boneage.apps.exits import EXIT_SOME_NOT_OK
+from boneage.apps.prediction_inputs import (
+    Inputs,
+    Intake,
+    LabelTableOption,
+    SexOption,
+    read_given,
+)
+from boneage.errors import SettingsError
 
 if TYPE_CHECKING:
     from boneage.apps.bulk_predict import BulkOptions
@@ -15,33 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-_EXIT_SOME_NOT_OK = 1
-
 
 def predict(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT",
-            help="Radiographs: files, folders (searched with their subfolders) and globs.",
-        ),
-    ],
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CSV",
-            help="Table that gives the sex by id, the file name without its suffix. Columns: id "
-            "and male (True/False) or sex (F/M).",
-        ),
-    ] = None,
-    sex: Annotated[
-        str | None,
-        typer.Option(
-            metavar="female|male",
-            help="Sex of every child. Goes before --labels; where the two disagree the row says "
-            "so. The sex is never assumed.",
-        ),
-    ] = None,
+    inputs: Inputs,
+    labels: LabelTableOption = None,
+    sex: SexOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -57,14 +43,7 @@ def predict(
             help="Level of the interval, 0.5 to 0.99 with the model that comes with boneage [0.9].",
         ),
     ] = None,
-    intake: Annotated[
-        bool,
-        typer.Option(
-            "--intake/--no-intake",
-            help="Refuse what is not one hand and turn hands upright first (default), or take "
-            "every image for an upright hand.",
-        ),
-    ] = True,
+    intake: Intake = True,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -135,57 +114,49 @@ def predict(
     some were refused or failed, 2 if the command line is wrong or there is no input.
     """
     from boneage.apps.screen import note, with_progress
-    from boneage.dataset.labels import read_labels
-    from boneage.dataset.records import describe_discards
-    from boneage.inference.inputs import find_inputs
     from boneage.inference.predictor import load
     from boneage.inference.rows import check_table_path
     from boneage.inference.run import predict_rows
-    from boneage.radiographs.radiograph import Sex
-    from boneage.reports.child_report import write_child_report
-    from boneage.reports.child_request import report_request
 
-    known = None if sex is None else Sex.parse(sex)
-    table = None if labels is None else read_labels(labels, need_bone_age=False)
-    if table is not None and table.discarded:
-        note(f"note: {labels}: {describe_discards(table.discarded)}")
     bulk = _bulk_options(engine, out, workers, part_size, ray_address, overwrite)
     if out is not None and (bulk is None or bulk.is_table):
         check_table_path(out, labels)
-    found = find_inputs(inputs)
-    for text in found.notes:
-        note(f"note: {text}")
-    if not found.files:
-        raise NoInputError("There is no radiograph among the inputs.")
-    request = report_request(
-        report,
-        found.files,
-        labels=table,
-        out=out,
-        age_months=age_months,
-        height_cm=height_cm,
-        norm=norm,
-    )
+    files, known, table = read_given(inputs, labels, sex)
+    request = None
+    if any(value is not None for value in (report, age_months, height_cm, norm)):
+        from boneage.reports.child_request import report_request
+
+        request = report_request(
+            report,
+            files,
+            labels=table,
+            out=out,
+            age_months=age_months,
+            height_cm=height_cm,
+            norm=norm,
+        )
     if bulk is not None:
         if request is not None:
             raise SettingsError("--report is for one child: leave --engine ray out.")
         from boneage.apps.bulk_predict import predict_in_bulk
 
         all_ok = predict_in_bulk(
-            found.files, bulk, model=model, sex=known, labels=table, level=level, intake=intake
+            files, bulk, model=model, sex=known, labels=table, level=level, intake=intake
         )
     else:
         predictor = load(model, level=level, intake=intake)
-        rows = predict_rows(predictor, found.files, sex=known, labels=table)
-        rows = with_progress(rows, len(found.files), "Predicting")
+        rows = predict_rows(predictor, files, sex=known, labels=table)
+        rows = with_progress(rows, len(files), "Predicting")
         if request is not None:
+            from boneage.reports.child_report import write_child_report
+
             done = list(rows)
             write_child_report(request, done, predictor.card, level=predictor.level)
             note(f"Report written to {request.path}")
             rows = iter(done)
         all_ok = _show(rows, out)
     if not all_ok:
-        raise typer.Exit(_EXIT_SOME_NOT_OK)
+        raise typer.Exit(EXIT_SOME_NOT_OK)
 
 
 def _bulk_options(
