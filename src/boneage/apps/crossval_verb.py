@@ -145,7 +145,6 @@ def crossval(
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
     from boneage.reports.run_plots import draw_run_plots
     from boneage.training.crossval import crossval_run
-    from boneage.training.recipe import read_recipe
 
     if search and architecture is None and config is None:
         architecture = "hypermodel"
@@ -159,8 +158,7 @@ def crossval(
         "devices": devices,
         "threads": threads,
     }
-    recipe = read_recipe(config)
-    settings, found = read_inputs(
+    settings, found, recipe, _ = read_inputs(
         data,
         given,
         config=config,

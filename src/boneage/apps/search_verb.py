@@ -140,7 +140,7 @@ def search(
         "precision": precision,
         "threads": threads,
     }
-    settings, found = read_inputs(
+    settings, found, _, _ = read_inputs(
         data,
         given,
         config=config,

@@ -2,13 +2,30 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from boneage.dataset.data import Data
+    from boneage.training.recipe import Recipe
     from boneage.training.settings import TrainingSettings
 
-__all__ = ["read_inputs"]
+__all__ = ["TrainingInputs", "read_inputs"]
+
+
+class TrainingInputs(NamedTuple):
+    """What a training verb starts from.
+
+    Attributes:
+        settings: How to train.
+        data: Radiographs with labels.
+        recipe: What the settings were begun from.
+        speaks: Whether this process is the one that reports, of those that train together.
+    """
+
+    settings: "TrainingSettings"
+    data: "Data"
+    recipe: "Recipe"
+    speaks: bool
 
 
 def read_inputs(
@@ -20,7 +37,7 @@ def read_inputs(
     images: Path | None,
     labels: Path | None,
     cache: Path | None,
-) -> "tuple[TrainingSettings, Data]":
+) -> TrainingInputs:
     """Read settings and data folder, and say on standard error what was found.
 
     Of several processes that train together, only the first one says it.
@@ -46,6 +63,7 @@ def read_inputs(
     settings = recipe.settings_with(given)
     preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
     found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
-    if find_place(settings).is_first:
+    speaks = find_place(settings).is_first
+    if speaks:
         note(found.summary())
-    return settings, found
+    return TrainingInputs(settings, found, recipe, speaks)

@@ -107,7 +107,6 @@ def train(
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
     from boneage.apps.training_inputs import read_inputs
     from boneage.reports.run_plots import draw_run_plots
-    from boneage.training.processes import find_place
     from boneage.training.run import train_run
 
     given: dict[str, Any] = {
@@ -133,7 +132,7 @@ def train(
         "precision": precision,
         "threads": threads,
     }
-    settings, found = read_inputs(
+    settings, found, _, speaks = read_inputs(
         data,
         given,
         config=config,
@@ -142,7 +141,6 @@ def train(
         labels=labels,
         cache=cache,
     )
-    speaks = find_place(settings).is_first
     run = train_run(
         found,
         settings,
