@@ -15,13 +15,12 @@ from boneage.dataset.data import Data
 from boneage.dataset.splits import read_split, stratified_folds
 from boneage.errors import LabelsError, SettingsError
 from boneage.files import write_csv
-from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.combine import Combined, combine_folds
 from boneage.training.folds import Choose, is_finished, train_fold
 from boneage.training.processes import find_place
 from boneage.training.refit import check_refit_start, refit_network
 from boneage.training.run import check_size
-from boneage.training.run_folder import FOLDS_FILE, fold_folder, open_run, part_facts
+from boneage.training.run_folder import FOLDS_FILE, data_facts, fold_folder, open_run
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import check_same_folds
 
@@ -120,12 +119,11 @@ def crossval_run(
         "boneage_version": __version__,
         "settings": settings.to_dict(),
         "folds": folds,
-        "data": {
-            "preparation": None if data.preparation is None else data.preparation.to_dict(),
-            "preparation_version": PREPARATION_VERSION,
-            "train": part_facts(training.records),
-            "held_out": part_facts(() if held_out is None else held_out.records),
-        },
+        "data": data_facts(
+            data,
+            train=training.records,
+            held_out=() if held_out is None else held_out.records,
+        ),
         **({"before": earlier} if earlier else {}),
         **({} if start_from is None else {"starts_from_trained": True}),
         **({} if choose is None else {"searched": True}),

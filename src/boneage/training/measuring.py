@@ -24,6 +24,7 @@ __all__ = [
     "evaluate_bundle",
     "interval_from",
     "learned_from",
+    "metrics_of",
     "predict_prepared",
     "sex_word",
     "sexes_in",
@@ -119,6 +120,12 @@ def predict_prepared(
     return np.maximum(predicted, 0), expected if network.expects_error else None
 
 
+def metrics_of(data: PreparedData, predicted: NDArray[Any]) -> Metrics:
+    """Figures of bone ages in months, shape (N,), that were predicted for prepared radiographs."""
+    sexes = [sex_word(value) for value in data.sexes]
+    return evaluate(data.bone_ages_months, predicted, sexes)
+
+
 def write_predictions(
     path: Path,
     data: PreparedData,
@@ -169,5 +176,4 @@ def evaluate_bundle(bundle: Bundle, data: Data) -> Metrics:
         )
     prepared = data.prepare()
     predicted, _ = predict_prepared(bundle, prepared)
-    sexes = [sex_word(value) for value in prepared.sexes]
-    return evaluate(prepared.bone_ages_months, predicted, sexes)
+    return metrics_of(prepared, predicted)

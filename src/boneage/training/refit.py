@@ -16,7 +16,6 @@ from boneage.dataset.records import write_discarded
 from boneage.errors import InputError
 from boneage.files import write_json
 from boneage.inference.card import Card
-from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.export import export_bundle, to_onnx
 from boneage.training.fit import fit
 from boneage.training.folds import Choose, chosen_settings, is_finished
@@ -24,9 +23,9 @@ from boneage.training.measuring import card_facts, learned_from
 from boneage.training.run_folder import (
     METRICS_FILE,
     REFIT,
+    data_facts,
     fold_folder,
     open_run,
-    part_facts,
     stage_folder,
 )
 from boneage.training.settings import TrainingSettings
@@ -125,11 +124,7 @@ def _train_on_all(
     config = {
         "boneage_version": __version__,
         "settings": settings.to_dict(),
-        "data": {
-            "preparation": None if training.preparation is None else training.preparation.to_dict(),
-            "preparation_version": PREPARATION_VERSION,
-            "train": part_facts(training.records),
-        },
+        "data": data_facts(training, train=training.records),
         **({} if start is None else {"start_sha256": start.sha256}),
     }
     run = open_run(folder, config, resume=True)

@@ -10,11 +10,10 @@ from boneage.dataset.data import Data
 from boneage.dataset.prepared import PreparedData
 from boneage.dataset.records import write_discarded
 from boneage.errors import SettingsError
-from boneage.evaluation.metrics import Metrics, evaluate
+from boneage.evaluation.metrics import Metrics
 from boneage.files import write_csv, write_json
 from boneage.inference.bundle import Bundle
 from boneage.inference.card import Card
-from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.export import export_bundle, to_onnx
 from boneage.training.fit import Fit, fit
 from boneage.training.hardware import choose_hardware
@@ -22,12 +21,13 @@ from boneage.training.measuring import (
     card_facts,
     interval_from,
     learned_from,
+    metrics_of,
     predict_prepared,
     sex_word,
     write_predictions,
 )
 from boneage.training.processes import connected, find_place
-from boneage.training.run_folder import METRICS_FILE, open_run, part_facts
+from boneage.training.run_folder import METRICS_FILE, data_facts, open_run
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import Start
 
@@ -100,12 +100,7 @@ def train_run(
     config = {
         "boneage_version": __version__,
         "settings": settings.to_dict(),
-        "data": {
-            "preparation": None if data.preparation is None else data.preparation.to_dict(),
-            "preparation_version": PREPARATION_VERSION,
-            "train": part_facts(train.records),
-            "validation": part_facts(validation.records),
-        },
+        "data": data_facts(data, train=train.records, validation=validation.records),
         **({} if start is None else {"start_sha256": start.sha256}),
     }
     with connected(find_place(settings), choose_hardware(settings).accelerator) as place:
@@ -172,8 +167,7 @@ def _finish(
     note = _SELECTION_NOTE if settings.keep == "best" else _NO_SELECTION_NOTE
     graph = to_onnx(result.network, settings.size_px)
     predicted, expected = predict_prepared(Bundle(bundle, Card(**facts), graph), validation)
-    sexes = [sex_word(value) for value in validation.sexes]
-    metrics = evaluate(validation.bone_ages_months, predicted, sexes)
+    metrics = metrics_of(validation, predicted)
     card = Card(
         **facts,
         figures={"validation": {**metrics.to_dict(), "note": note}},

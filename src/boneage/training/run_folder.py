@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boneage.dataset.data import Data
 from boneage.dataset.records import Record
 from boneage.errors import InputError, RunExistsError, SettingsError
 from boneage.files import make_folder, output_errors, write_json
+from boneage.radiographs.preparation import PREPARATION_VERSION
 
 __all__ = [
     "CONFIG_FILE",
@@ -22,7 +24,9 @@ __all__ = [
     "METRICS_FILE",
     "REFIT",
     "RunFolder",
+    "data_facts",
     "differences",
+    "digest",
     "fingerprint",
     "fold_folder",
     "open_run",
@@ -60,15 +64,33 @@ class RunFolder:
     resumed: bool
 
 
+def digest(lines: Iterable[str]) -> str:
+    """SHA-256 over lines, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def fingerprint(records: Iterable[Record]) -> str:
     """SHA-256 over ids and labels, whatever their order: the same data or not."""
-    lines = sorted(f"{item.id}\t{item.sex}\t{item.bone_age_months:g}" for item in records)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    return digest(f"{item.id}\t{item.sex}\t{item.bone_age_months:g}" for item in records)
 
 
 def part_facts(records: Sequence[Record]) -> dict[str, Any]:
     """How many radiographs a part of the data has, and which, for ``config.json``."""
     return {"count": len(records), "sha256": fingerprint(records)}
+
+
+def data_facts(data: Data, **parts: Sequence[Record]) -> dict[str, Any]:
+    """What ``config.json`` says of the data: how it is prepared, and which parts it has.
+
+    Args:
+        data: Radiographs with labels.
+        parts: The radiographs of each part, by its name.
+    """
+    return {
+        "preparation": None if data.preparation is None else data.preparation.to_dict(),
+        "preparation_version": PREPARATION_VERSION,
+        **{name: part_facts(records) for name, records in parts.items()},
+    }
 
 
 def fold_folder(run: Path, fold: int) -> Path:

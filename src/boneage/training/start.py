@@ -13,7 +13,7 @@ from boneage.dataset.splits import read_folds
 from boneage.errors import InputError, TrainingError
 from boneage.inference.bundle import Bundle
 from boneage.network.build import BoneAgeNetwork
-from boneage.training.run_folder import FOLDS_FILE, fold_folder
+from boneage.training.run_folder import FOLDS_FILE, digest, fold_folder
 
 __all__ = ["Start", "check_same_folds", "folds_digest", "read_start"]
 
@@ -111,8 +111,7 @@ def check_same_folds(path: Path, fold_of: Mapping[str, int]) -> None:
 
 def folds_digest(fold_of: Mapping[str, int]) -> str:
     """SHA-256 over ids and folds, whatever their order."""
-    lines = sorted(f"{name}\t{fold}" for name, fold in fold_of.items())
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    return digest(f"{name}\t{fold}" for name, fold in fold_of.items())
 
 
 _MEMBERS = "members."
@@ -126,8 +125,8 @@ def _bundle_of(path: Path, fold: int | None) -> Path:
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        sha256.update(name.encode())
+        sha256.update(tensors[name].contiguous().numpy().tobytes())
+    return sha256.hexdigest()

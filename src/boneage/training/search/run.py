@@ -10,9 +10,8 @@ from boneage import __version__
 from boneage.dataset.data import Data
 from boneage.dataset.records import write_discarded
 from boneage.errors import SettingsError, TrainingError
-from boneage.radiographs.preparation import PREPARATION_VERSION
 from boneage.training.run import check_size
-from boneage.training.run_folder import part_facts
+from boneage.training.run_folder import data_facts
 from boneage.training.search.begin import agree, begin
 from boneage.training.search.queue import Queue, Taken, finished
 from boneage.training.search.results import SearchRun, nothing_complete, read_trials, write_result
@@ -95,19 +94,13 @@ def search_run(
     if asked is None and default is None and not resume:
         raise SettingsError("The space has a continuous range: say how many --trials.")
     train, validation = data.split(split, fraction=settings.validation_fraction, seed=settings.seed)
-    preparation = None if data.preparation is None else data.preparation.to_dict()
-    data_facts = {
-        "preparation": preparation,
-        "preparation_version": PREPARATION_VERSION,
-        "train": part_facts(train.records),
-        "validation": part_facts(validation.records),
-    }
+    facts = data_facts(data, train=train.records, validation=validation.records)
     config = {
         "boneage_version": __version__,
         "settings": _not_searched(settings, space),
         "space": space.to_dict(),
         "pruning": pruning,
-        "data": data_facts,
+        "data": facts,
     }
     with quiet_optuna(), open_store(storage, out, study) as store:
         opened = begin(
@@ -120,7 +113,7 @@ def search_run(
         def write() -> SearchRun | None:
             # In turn, so that an older table never replaces a newer one.
             with store.errors(), store.exclusive():
-                return write_result(out, opened, space, settings, preparation, wanted)
+                return write_result(out, opened, space, settings, facts["preparation"], wanted)
 
         if len(finished(opened.get_trials(deepcopy=False))) < wanted:
             prepared = data.prepare(workers=workers, progress=progress)
@@ -140,7 +133,7 @@ def search_run(
                     settings.updated(**values),
                     parts,
                     out,
-                    data_facts,
+                    facts,
                     lambda text: tell(f"trial {taken.number} ({words}): {text}"),
                 )
 
