@@ -15,9 +15,9 @@ from boneage.training.recipe import read_recipe
 from boneage.training.run import train_run
 from boneage.training.run_folder import CONFIG_FILE, METRICS_FILE, fold_folder, stage_folder
 from boneage.training.settings import TrainingSettings
-from boneage.training.start import read_start
+from boneage.training.start import Start, read_start
 
-__all__ = ["Choose", "chosen_settings", "is_finished", "settings_of", "train_fold"]
+__all__ = ["Choose", "chosen_settings", "is_finished", "settings_of", "train_fold", "train_stages"]
 
 Choose = Callable[[Data, TrainingSettings, Path], TrainingSettings]
 """Finds settings, as a search does: from radiographs to learn from, the settings to begin with and
@@ -115,24 +115,48 @@ def train_fold(
     parts = {name: "val" if own == fold else "train" for name, own in fold_of.items()}
     write_csv(table, ("id", "split"), list(parts.items()))
     learned = training.subset(name for name, part in parts.items() if part == "train")
+
+    def train(stage: TrainingSettings, folder: Path, start: Start | None, last: bool) -> None:
+        settings = stage.updated(seed=(stages[-1].seed + fold) % 2**32)
+        if last:
+            search = fold_folder(out / "search", fold)
+            settings = chosen_settings(choose, learned, settings, folder, search)
+        train_run(
+            training,
+            settings,
+            folder,
+            split=table,
+            name=f"{out.name} fold {fold}",
+            start=start,
+            resume=True,
+            workers=workers,
+            progress=progress,
+        )
+
     start = None if start_from is None else read_start(start_from, fold)
+    train_stages(stages, out, lambda run: fold_folder(run, fold), start, train)
+
+
+def train_stages(
+    stages: Sequence[TrainingSettings],
+    out: Path,
+    folder_in: Callable[[Path], Path],
+    start: Start | None,
+    train: Callable[[TrainingSettings, Path, Start | None, bool], None],
+) -> None:
+    """Train one network stage by stage, each from the weights that the one before it left.
+
+    Args:
+        stages: Settings of the stages, the last one last.
+        out: Run folder of the cross-validation; the earlier stages have folders of their own in it.
+        folder_in: The network's folder in the run folder of a stage.
+        start: Weights that the first stage starts from.
+        train: Trains a stage: its settings, the network's folder, the weights to start from, and
+            whether it is the last one. It is not called for an earlier stage that is finished.
+    """
     for at, stage in enumerate(stages, start=1):
         last = at == len(stages)
-        place = folder if last else fold_folder(stage_folder(out, at), fold)
-        if last or not is_finished(place):
-            seeded = stage.updated(seed=(stages[-1].seed + fold) % 2**32)
-            if last:
-                search = fold_folder(out / "search", fold)
-                seeded = chosen_settings(choose, learned, seeded, folder, search)
-            train_run(
-                training,
-                seeded,
-                place,
-                split=table,
-                name=f"{out.name} fold {fold}",
-                start=start,
-                resume=True,
-                workers=workers,
-                progress=progress,
-            )
-        start = None if last else read_start(place)
+        folder = folder_in(out if last else stage_folder(out, at))
+        if last or not is_finished(folder):
+            train(stage, folder, start, last)
+        start = None if last else read_start(folder)

@@ -18,7 +18,7 @@ from boneage.files import write_json
 from boneage.inference.card import Card
 from boneage.training.export import export_bundle, to_onnx
 from boneage.training.fit import fit
-from boneage.training.folds import Choose, chosen_settings, is_finished
+from boneage.training.folds import Choose, chosen_settings, is_finished, train_stages
 from boneage.training.measuring import card_facts, learned_from
 from boneage.training.run_folder import (
     METRICS_FILE,
@@ -26,7 +26,6 @@ from boneage.training.run_folder import (
     data_facts,
     fold_folder,
     open_run,
-    stage_folder,
 )
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import Start, read_start
@@ -80,26 +79,17 @@ def refit_network(
     folder = out / REFIT
     if is_finished(folder):
         return folder
+
+    def train(stage: TrainingSettings, folder: Path, start: Start | None, last: bool) -> None:
+        settings = stage
+        if last:
+            settings = chosen_settings(choose, training, stage, folder, out / "search" / REFIT)
+        epochs = _epochs(settings, folder.parent, folds)
+        settings = settings.updated(keep="last", epochs=epochs, seed=stages[-1].seed)
+        _train_on_all(training, settings, folder, f"{out.name} refit", start, workers, progress)
+
     start = None if start_from is None else read_start(start_from / REFIT)
-    for at, stage in enumerate(stages, start=1):
-        last = at == len(stages)
-        run = out if last else stage_folder(out, at)
-        if last or not is_finished(run / REFIT):
-            wanted = stage
-            if last:
-                wanted = chosen_settings(choose, training, stage, folder, out / "search" / REFIT)
-            _train_on_all(
-                training,
-                wanted.updated(
-                    keep="last", epochs=_epochs(wanted, run, folds), seed=stages[-1].seed
-                ),
-                run / REFIT,
-                f"{out.name} refit",
-                start,
-                workers,
-                progress,
-            )
-        start = None if last else read_start(run / REFIT)
+    train_stages(stages, out, lambda run: run / REFIT, start, train)
     return folder
 
 
