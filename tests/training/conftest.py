@@ -1,6 +1,19 @@
-"""Make ``import bright_squares`` work here; test folders are no packages."""
+"""What the tests of training share."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import torch
+
+# For ``import bright_squares``: test folders are no packages.
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="module")
+def threads_kept() -> Iterator[None]:
+    """Trainings set the number of threads; after the module it is what it was."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)

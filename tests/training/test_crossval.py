@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from boneage.training.crossval import CrossvalRun, crossval_run
 from boneage.training.out_of_fold import load_network
 from boneage.training.recipe import Recipe, read_recipe
 from boneage.training.start import check_same_folds, read_start
+
+pytestmark = pytest.mark.usefixtures("threads_kept")
 
 COUNT, FOLDS = 48, 2
 RECIPE = {
@@ -54,13 +56,6 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def contents(folder: Path) -> dict[str, bytes]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,13 @@ from boneage.training.module import BoneAgeModule
 from boneage.training.processes import connected, strategy_for
 from boneage.training.settings import TrainingSettings
 
-pytestmark = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+pytestmark = [
+    pytest.mark.usefixtures("threads_kept"),
+    pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores"),
+]
 TWO = TrainingSettings().updated(**{**SETTINGS, "epochs": 4, "devices": 2})
 # Odd sizes: the slices of a batch differ, and so do the last batches of an epoch.
 ODD = {"count": 40, "batch_size": 7}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(("count", "batch"), [(37, 7), (40, 8), (9, 4), (4, 16), (11, 4)])

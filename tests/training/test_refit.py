@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ from boneage.training.folds import settings_of
 from boneage.training.out_of_fold import load_network
 from boneage.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.usefixtures("threads_kept")
+
 COUNT, TEST_COUNT = 20, 6
 SETTINGS = TrainingSettings(
     size_px=32, epochs=3, batch_size=4, threads=1, precision="float32", device="cpu", patience=0,
@@ -38,13 +39,6 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def errors_in(path: Path) -> list[float]:
     return [abs(float(r["true_months"]) - float(r["predicted_months"])) for r in rows_of(path)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from typing import Any
 
 import optuna
 import pytest
-import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -34,6 +33,8 @@ from boneage.training.search.space import Space
 from boneage.training.search.stores import open_store, quiet_optuna
 from boneage.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.usefixtures("threads_kept")
+
 COUNT = 24
 SETTINGS = TrainingSettings(
     size_px=32, epochs=2, batch_size=8, threads=1, precision="float32", device="cpu"
@@ -44,13 +45,6 @@ SPACE = {"dropout": [0.1, 0.3], "learning_rate": [1e-4, 1e-3, 1e-2]}
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

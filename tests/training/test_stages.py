@@ -1,7 +1,6 @@
 """Training in stages, and training on from an earlier cross-validation."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +18,14 @@ from boneage.training.recipe import Recipe, read_recipe
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import check_same_folds, read_start
 
+pytestmark = pytest.mark.usefixtures("threads_kept")
+
 SETTINGS = TrainingSettings(
     size_px=32, epochs=1, batch_size=8, threads=1, precision="float32", device="cpu", keep="last",
     learning_rate=1e-3, patience=0,
 ).updated(
     architecture="efficientnet", stages=3, hidden=8, loss="distribution", flip=0.0
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
