@@ -164,6 +164,18 @@ def test_an_empty_image_has_an_empty_map() -> None:
     assert found.abs().max() < 1e-6
 
 
+def test_a_remembered_empty_image_is_the_empty_image() -> None:
+    network, images = network_of(), some_images(2, 64)
+    names = set(network.state_dict())
+    found = network.explained(images, torch.tensor([0.0, 1.0]))[1]
+    body_of(network).remember_empty(64)
+    assert set(network.state_dict()) == names  # it is no weight
+    again = network.explained(images, torch.tensor([0.0, 1.0]))[1]
+    torch.testing.assert_close(again, found, rtol=1e-4, atol=1e-7)
+    body_of(network).remember_empty(None)
+    assert body_of(network).empty is None
+
+
 def test_the_sex_reaches_every_place() -> None:
     body = body_of(network_of())
     image = some_images(1, 64).expand(2, -1, -1, -1)

@@ -91,9 +91,7 @@ class BoneAgeNetwork(nn.Module):
         body = self.body
         assert isinstance(body, EfficientNetLite)
         places = body.places(image, sex)
-        # One black image for all: nothing in it depends on the input, so a runtime folds the trunk
-        # of it into a constant when it loads the graph.
-        empty = body.places(image.new_zeros(1, *image.shape[1:]), sex)
+        empty = body.empty_places(image, sex)
         answer, start = self._answer(body.head(places).float()), body.head(empty).float()[:, :-1]
         assert answer.logits is not None
         steps = (torch.arange(_STEPS, device=image.device) + 0.5) / _STEPS

@@ -125,6 +125,8 @@ class EfficientNetLite(nn.Module):
         dropout: Share of the pooled features that is dropped in training, 0 to below 1.
     """
 
+    empty: Tensor | None
+
     def __init__(
         self, *, stages: int = 5, hidden: int = 512, embedding: int = 32, dropout: float = 0.2
     ) -> None:
@@ -151,6 +153,7 @@ class EfficientNetLite(nn.Module):
         self.sex_embedding = nn.Sequential(nn.Linear(1, embedding), nn.Linear(embedding, hidden))
         self.dropout = nn.Dropout(dropout)
         self.answer = nn.Linear(hidden, len(AGE_BINS_MONTHS) + 1)
+        self.register_buffer("empty", None, persistent=False)
         self._frozen: tuple[nn.Module, ...] = ()
 
     def freeze(self, blocks: int) -> None:
@@ -190,7 +193,30 @@ class EfficientNetLite(nn.Module):
 
     def places(self, image: Tensor, sex: Tensor) -> Tensor:
         """Features of every place, the sex joined: shape (N, hidden, H, W)."""
-        features = self.blocks(self.stem((image - _MEAN) / _SPREAD))
+        return self._joined(self._features(image), sex)
+
+    def empty_places(self, image: Tensor, sex: Tensor) -> Tensor:
+        """What :meth:`places` gives of black images of the size of ``image``."""
+        if self.empty is not None:
+            return self._joined(self.empty, sex)
+        return self.places(image.new_zeros(1, *image.shape[1:]), sex)
+
+    @torch.no_grad()
+    def remember_empty(self, side_px: int | None) -> None:
+        """Keep the features of a black image, so that they are computed once.
+
+        Args:
+            side_px: Its side; None to forget them, which is due before the weights change.
+        """
+        self.empty = None
+        if side_px is not None:
+            device = self.answer.weight.device
+            self.empty = self._features(torch.zeros(1, 1, side_px, side_px, device=device))
+
+    def _features(self, image: Tensor) -> Tensor:
+        return self.blocks(self.stem((image - _MEAN) / _SPREAD))  # type: ignore[no-any-return]
+
+    def _joined(self, features: Tensor, sex: Tensor) -> Tensor:
         joined = self.hidden_norm(self.hidden(features))
         joined = joined + self.sex_embedding(sex[:, None] - 0.5)[:, :, None, None]
         return torch.relu(joined)

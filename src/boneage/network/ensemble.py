@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from boneage.network.build import BoneAgeNetwork
+from boneage.network.efficientnet import EfficientNetLite
 from boneage.network.views import View
 
 __all__ = ["Ensemble"]
@@ -55,6 +56,12 @@ class Ensemble(nn.Module):
     def gives_heat_map(self) -> bool:
         """Whether there is a heat map, too."""
         return all(member.gives_heat_map for member in self._members)
+
+    def remember_empty(self, side_px: int | None) -> None:
+        """Let every member keep its features of a black image of that side, or forget them."""
+        for member in self._members:
+            if isinstance(member.body, EfficientNetLite):
+                member.body.remember_empty(side_px)
 
     @property
     def views(self) -> tuple[View, ...]:

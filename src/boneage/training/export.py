@@ -51,7 +51,7 @@ def to_onnx(network: BoneAgeNetwork | Ensemble, size_px: int) -> bytes:
     outputs = ["bone_age_months"]
     outputs += ["expected_error_months"] * network.expects_error
     outputs += ["heat_map"] * network.gives_heat_map
-    with _quiet_exporter():
+    with _quiet_exporter(), _empty_image_remembered(network, size_px):
         program = torch.onnx.export(
             network,
             example,
@@ -166,6 +166,16 @@ def predict_with_torch(
             image = torch.from_numpy(images[part])[:, None]
             parts.append(network(image, torch.from_numpy(sexes[part])).numpy())
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+@contextmanager
+def _empty_image_remembered(network: Ensemble, size_px: int) -> Iterator[None]:
+    """Put what a heat map starts from into the graph as a constant, not as a second trunk."""
+    network.remember_empty(size_px)
+    try:
+        yield
+    finally:
+        network.remember_empty(None)
 
 
 @contextmanager
