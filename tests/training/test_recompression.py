@@ -1,5 +1,6 @@
 """Passages through JPEG: what is chosen loses detail, what is not stays as it is."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,9 @@ def bones(count: int, size: int) -> torch.Tensor:
 def test_only_the_chosen_images_change(size: int, quality: int) -> None:
     images = bones(3, size)
     before = images.clone()
-    result = recompress(images, torch.tensor([0.0, float(quality), 0.0]))
+    result = recompress(
+        images, torch.tensor([0.0, float(quality), 0.0]), torch.full((3,), 0.5), 0.7
+    )
     assert torch.equal(images, before)
     assert result.shape == images.shape
     assert torch.equal(result[[0, 2]], images[[0, 2]])
@@ -31,15 +34,31 @@ def test_only_the_chosen_images_change(size: int, quality: int) -> None:
 
 def test_less_quality_leaves_less() -> None:
     images = bones(1, 128).expand(4, 1, 128, 128)
-    result = recompress(images, torch.tensor([95.0, 60.0, 30.0, 5.0]))
+    result = recompress(images, torch.tensor([95.0, 60.0, 30.0, 5.0]), torch.ones(4), 0.78)
     lost = (result - images).square().mean(dim=(1, 2, 3))
     assert lost.tolist() == sorted(lost.tolist())
     assert lost[3] > 1.5 * lost[0]
 
 
+@pytest.mark.parametrize("quality", [90.0, 30.0])
+def test_a_dark_film_loses_more(quality: float) -> None:
+    images = bones(1, 128).expand(4, 1, 128, 128)
+    span = torch.tensor([1.0, 0.5, 0.25, 0.1])
+    lost = (recompress(images, torch.full((4,), quality), span, 0.78) - images).square()
+    assert torch.all(lost.mean(dim=(1, 2, 3)).diff() > 0)
+
+
+def test_blocks_of_a_small_file_are_larger() -> None:
+    images = bones(1, 128)
+    small, large = (
+        recompress(images, torch.tensor([30.0]), torch.ones(1), share) for share in (0.4, 1.0)
+    )
+    assert (small - images).square().mean() > 1.2 * (large - images).square().mean()
+
+
 def test_nothing_chosen_is_nothing_done() -> None:
     images = bones(2, 32)
-    assert recompress(images, torch.zeros(2)) is images
+    assert recompress(images, torch.zeros(2), torch.ones(2), 0.78) is images
 
 
 def test_the_share_is_as_asked_for_and_the_other_draws_stay() -> None:
@@ -57,11 +76,15 @@ def test_the_share_is_as_asked_for_and_the_other_draws_stay() -> None:
     assert 0.25 < len(chosen) / 2000 < 0.35
     assert chosen.min() >= 20
     assert chosen.max() <= 90
+    assert without.span is None
+    assert with_it.span is not None
+    assert 0.1 <= with_it.span.min() < 0.15
+    assert 0.75 < with_it.span.max() <= 0.8
 
 
 def test_a_jpeg_alone_is_an_augmentation_and_can_be_replayed() -> None:
     nothing = dict.fromkeys(AugmentationSettings().to_dict(), 0.0)
-    only = AugmentationSettings(**{**nothing, "jpeg": 1.0})
+    only = AugmentationSettings(**{**nothing, "jpeg": 1.0, "jpeg_side": 0.5})
     assert not only.is_off
     draw = draw_augmentation(2, only, torch.Generator().manual_seed(0))
     images = bones(2, 64)

@@ -19,6 +19,9 @@ __all__ = ["AugmentationDraw", "AugmentationSettings", "augment", "draw_augmenta
 
 _JPEG_QUALITY = (20.0, 90.0)
 # Below 20 the blocks hide what a reader looks for; above 90 there is nothing to learn from.
+_JPEG_SPAN = (0.1, 0.8)
+# Share of the grey scale between the 2nd and the 98th percentile of the RSNA radiographs: 0.11 in
+# 1 of 20, 0.63 in the middle, 0.78 in 19 of 20 (every 60th of 11,611).
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class AugmentationSettings:
             radiograph that was reduced without antialiasing is sharper than one with it, and a
             network is to read both.
         jpeg: Probability of a passage through a JPEG file of low quality, 0 to 1.
+        jpeg_side: Side of that file as a share of the prepared side, 0.1 to 1: a hand on 100 px,
+            prepared at 128 px, is compressed at 0.78.
     """
 
     flip: float = 0.5
@@ -48,6 +53,7 @@ class AugmentationSettings:
     brightness: float = 0.05
     blur: float = 0.0
     jpeg: float = 0.0
+    jpeg_side: float = 0.78
 
     def __post_init__(self) -> None:
         for name, high in (
@@ -66,11 +72,17 @@ class AugmentationSettings:
                 raise SettingsError(
                     f"augmentation.{name} must be within 0 to {high:g}, not {value}."
                 )
+        if not 0.1 <= self.jpeg_side <= 1:
+            raise SettingsError(
+                f"augmentation.jpeg_side must be within 0.1 to 1, not {self.jpeg_side}."
+            )
 
     @property
     def is_off(self) -> bool:
         """Whether every change is switched off."""
-        return not any(asdict(self).values())
+        changes = asdict(self)
+        del changes["jpeg_side"]
+        return not any(changes.values())
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
@@ -104,6 +116,8 @@ class AugmentationDraw:
         brightness: What is added to the grey values.
         blur: Standard deviation of the blur as a share of the side, or None for no blur at all.
         quality: JPEG quality, 0 for no JPEG, or None for none at all.
+        span: Share of the file's grey scale that the hand took when the JPEG was made, or None.
+        jpeg_side: Side of the JPEG as a share of the prepared side; a number, not a tensor.
     """
 
     flip: Tensor
@@ -116,6 +130,8 @@ class AugmentationDraw:
     brightness: Tensor
     blur: Tensor | None = None
     quality: Tensor | None = None
+    span: Tensor | None = None
+    jpeg_side: float = 0.78
 
 
 def draw_augmentation(
@@ -146,6 +162,8 @@ def draw_augmentation(
         brightness=uniform(settings.brightness),
         blur=torch.rand(count, generator=generator) * settings.blur if settings.blur else None,
         quality=_draw_quality(count, settings.jpeg, generator) if settings.jpeg else None,
+        span=_draw_span(count, generator) if settings.jpeg else None,
+        jpeg_side=settings.jpeg_side,
     )
 
 
@@ -154,6 +172,11 @@ def _draw_quality(count: int, share: float, generator: torch.Generator) -> Tenso
     chosen = torch.rand(count, generator=generator) < share
     quality = low + torch.rand(count, generator=generator) * (high - low)
     return torch.where(chosen, quality.round(), 0.0)
+
+
+def _draw_span(count: int, generator: torch.Generator) -> Tensor:
+    low, high = _JPEG_SPAN
+    return low + torch.rand(count, generator=generator) * (high - low)
 
 
 def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
@@ -170,8 +193,8 @@ def augment(images: Tensor, draw: AugmentationDraw) -> Tensor:
         Changed images of the same shape, 0 to 1.
     """
     device = images.device
-    if draw.quality is not None:
-        images = recompress(images, draw.quality)
+    if draw.quality is not None and draw.span is not None:
+        images = recompress(images, draw.quality, draw.span, draw.jpeg_side)
     cosine = torch.cos(draw.angle_rad) / draw.scale
     sine = torch.sin(draw.angle_rad) / draw.scale
     # A sampling grid maps output to input, so this is the inverse of "mirror, turn, scale, shift".
