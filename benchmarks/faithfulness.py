@@ -24,6 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -175,7 +176,38 @@ def permuted(graph: bytes, parts: tuple[str, ...], rng: np.random.Generator) -> 
             touched += 1
     if not touched:
         raise SystemExit(f"The graph has no weights named {' or '.join(parts)}.")
+    renew_empty(model)
     return bytes(model.SerializeToString())
+
+
+def renew_empty(model: onnx.ModelProto) -> None:
+    """Compute the features of the empty image anew, where the graph keeps them as constants."""
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    # The layer that takes the constant takes the features of the input in another place.
+    kept = {node.input[1]: node.input[0] for node in convolutions if ".empty" in node.input[0]}
+    fresh = {
+        kept[node.input[1]]: node.input[0]
+        for node in convolutions
+        if node.input[1] in kept and ".empty" not in node.input[0]
+    }
+    if not fresh:
+        return  # it computes them from its weights each time it is loaded
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in fresh.values())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(probe.SerializeToString(), options)
+    side = session.get_inputs()[0].shape[-1]
+    black = {"image": np.zeros((1, 1, side, side), np.float32), "sex": np.zeros(1, np.float32)}
+    found = session.run(list(fresh.values()), black)
+    features = dict(zip(fresh, found, strict=True))
+    for constant in model.graph.initializer:
+        name = constant.name.removesuffix(".float16")
+        if name in features:
+            dtype = numpy_helper.to_array(constant).dtype
+            values = np.asarray(features[name])[:1].astype(dtype)
+            constant.CopyFrom(numpy_helper.from_array(values, constant.name))
 
 
 def ranks(values: Array) -> NDArray[np.float64]:

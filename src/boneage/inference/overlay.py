@@ -10,10 +10,20 @@ from numpy.typing import NDArray
 
 from boneage.errors import SettingsError
 from boneage.files import atomic_path
+from boneage.inference.heatmap import HeatMap
 from boneage.inference.prediction import Prediction
 from boneage.radiographs.radiograph import Radiograph
 
-__all__ = ["OPACITY", "colour_of", "draw_overlay", "scale_of", "write_overlay"]
+__all__ = [
+    "OPACITY",
+    "blend",
+    "colour_of",
+    "draw_overlay",
+    "scale_colours",
+    "scale_of",
+    "screen_grey",
+    "write_overlay",
+]
 
 OPACITY = 0.45
 
@@ -22,7 +32,9 @@ OPACITY = 0.45
 _TABLE = ((0, 114, 178), (86, 180, 233), (255, 255, 255), (230, 159, 0), (213, 94, 0))
 
 _LEAST_WIDTH_PX = 240
-_STEPS = (1.0, 2.0, 5.0, 10.0)
+_MID_GREY = 110
+_WINDOW_PERCENTILES = (0.5, 99.5)
+_STEPS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 
 Colours = NDArray[np.uint8]
 
@@ -48,15 +60,32 @@ def draw_overlay(
         raise SettingsError(f"--opacity must be above 0 to 1, not {opacity!r}.")
     if prediction.heat_map is None:
         raise SettingsError(f"{prediction.source}: its prediction has no heat map.")
-    months = prediction.heat_map.on_radiograph()
     limit = scale_of(prediction.heat_map.values_months)
-    picture = _blended(_grey(radiograph.pixels), months / np.float32(limit), opacity)
+    picture = blend(radiograph, prediction.heat_map, limit, opacity=opacity)
     legend = _legend(max(radiograph.width_px, _LEAST_WIDTH_PX), prediction, limit, opacity)
     height, width = picture.shape[:2]
     sheet = np.zeros((height + len(legend), legend.shape[1], 3), np.uint8)
     sheet[:height, :width] = picture
     sheet[height:] = legend
     return sheet
+
+
+def blend(
+    radiograph: Radiograph, heat_map: HeatMap, limit_months: float, *, opacity: float = OPACITY
+) -> Colours:
+    """The radiograph in the colours of its heat map, without a legend.
+
+    Args:
+        radiograph: The radiograph that was predicted.
+        heat_map: Its heat map.
+        limit_months: What the strongest colour stands for, above 0.
+        opacity: How much the strongest colour covers, above 0 to 1.
+
+    Returns:
+        Shape (height_px, width_px, 3) of the radiograph, uint8, blue first.
+    """
+    share = heat_map.on_radiograph() / np.float32(limit_months)
+    return _blended(screen_grey(radiograph.pixels), share, opacity)
 
 
 def write_overlay(path: str | os.PathLike[str], overlay: Colours) -> None:
@@ -70,12 +99,29 @@ def write_overlay(path: str | os.PathLike[str], overlay: Colours) -> None:
 
 
 def scale_of(values_months: NDArray[np.float32]) -> float:
-    """Months that the strongest colour stands for: 1, 2 or 5 times a power of ten."""
+    """Months that the strongest colour stands for: one digit times a power of ten."""
     largest = float(np.abs(values_months).max())
     if not 1e-6 < largest < math.inf:
         return 1e-6
     unit = 10.0 ** math.floor(math.log10(largest))
     return next(step * unit for step in _STEPS if step * unit >= largest * (1 - 1e-9))
+
+
+def screen_grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values for a screen: 8 bits as they are, others windowed as viewers do it.
+
+    Args:
+        pixels: Grey values, shape (height, width), of any unit.
+
+    Returns:
+        The same shape: the darkest and the brightest 0.5 % are 0 and 255.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    finite = np.nan_to_num(pixels.astype(np.float32))
+    dark, bright = np.percentile(finite, _WINDOW_PERCENTILES)
+    scaled = (finite - dark) * (255.0 / max(float(bright - dark), 1e-6))
+    return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
 
 
 def colour_of(share: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -92,21 +138,18 @@ def colour_of(share: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([blue, green, red], axis=-1).astype(np.float32)
 
 
+def scale_colours() -> list[str]:
+    """The colours over mid-grey as they lie on a radiograph, bluest first, as CSS colours."""
+    share = np.linspace(-1, 1, 2 * len(_TABLE) - 1, dtype=np.float32)
+    row = _blended(np.full((1, len(share)), _MID_GREY, np.uint8), share[np.newaxis], OPACITY)[0]
+    return [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in row.tolist()]
+
+
 def _blended(grey: NDArray[np.uint8], share: NDArray[np.float32], opacity: float) -> Colours:
     """Colour over grey; where nothing is added, the radiograph is as it was."""
     cover = (opacity * np.minimum(np.abs(share), 1))[..., np.newaxis]
     mixed = (1 - cover) * grey[..., np.newaxis] + cover * colour_of(share)
     return np.rint(mixed).astype(np.uint8)
-
-
-def _grey(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Pixels for the screen: uint8 as they are, others stretched from black to white."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    low, high = float(pixels.min()), float(pixels.max())
-    stretched = (pixels.astype(np.float32) - low) * (255 / max(high - low, 1e-12))
-    grey: NDArray[np.uint8] = np.rint(stretched).astype(np.uint8)
-    return grey
 
 
 def _legend(width: int, prediction: Prediction, limit: float, opacity: float) -> Colours:
@@ -118,7 +161,7 @@ def _legend(width: int, prediction: Prediction, limit: float, opacity: float) ->
     bar = np.tile(share, (line // 2, 1))
     top = math.ceil(1.5 * line)
     legend[top : top + len(bar), margin : width - margin] = _blended(
-        np.full(bar.shape, 110, np.uint8), bar, opacity
+        np.full(bar.shape, _MID_GREY, np.uint8), bar, opacity
     )
     age = f"bone age {prediction.bone_age_months:.1f} months"
     _write(legend, age, (margin, line), factor)

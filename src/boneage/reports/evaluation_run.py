@@ -136,7 +136,7 @@ def evaluate_bundle(
     """Predict labelled radiographs and write the figures.
 
     Writes ``config.json``, ``predictions.csv``, ``metrics.json``, ``discarded.csv`` and, if
-    matplotlib is installed, ``plots/*.png``.
+    matplotlib is installed, ``plots/*.png``; among them ``heat_maps.png`` if the model gives any.
 
     Args:
         predictor: The model.
@@ -189,14 +189,19 @@ def evaluate_bundle(
         ),
     )
     write_json(out / "metrics.json", metrics.to_dict())
-    plots, notes = _draw(out, plot_note)
+    plots, notes = _draw(out, plot_note, predicted)
     return Evaluated(metrics, tuple(left_out), plots, notes)
 
 
-def _draw(out: Path, note: str | None) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+def _draw(
+    out: Path, note: str | None, predicted: Sequence[tuple[Record, Prediction]]
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    from boneage.reports.heat_maps import draw_heat_maps
     from boneage.reports.run_plots import draw_run_plots
 
     try:
-        return tuple(draw_run_plots(out, note)), ()
+        plots = draw_run_plots(out, note)
+        panel = draw_heat_maps(out / "plots" / "heat_maps.png", predicted, note)
     except MissingExtraError as error:
         return (), (f"No plots were drawn. {error}",)
+    return (*plots, *([] if panel is None else [panel])), ()
