@@ -1,17 +1,21 @@
 import base64
 import dataclasses
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from html_page import Page
-from tiny_models import tiny_card, write_hand
+from tiny_models import explaining_bundle, tiny_card, write_hand
 
-from boneage.errors import NoInputError, OutputError, SettingsError
+from boneage.errors import NoInputError, OutputError
 from boneage.growth.sds import Norm
 from boneage.inference.card import Card
+from boneage.inference.prediction import Prediction
+from boneage.inference.predictor import load
 from boneage.inference.rows import Row
+from boneage.radiographs.radiograph import Sex
 from boneage.reports.child_report import write_child_report
 from boneage.reports.child_request import Facts, ReportRequest
 
@@ -45,6 +49,14 @@ def written(folder: Path, rows: list[Row], facts: dict[str, Facts], **changes: o
     return Page(folder / "r.html")
 
 
+def answer(folder: Path, of: Row) -> Prediction:
+    """What a model that gives heat maps says; it takes any image for a hand."""
+    model = folder / "explaining"
+    if not model.exists():
+        explaining_bundle(model)
+    return load(model, intake=False).predict(of.path, Sex.MALE)
+
+
 def test_all_that_is_known_is_on_the_page(tmp_path: Path) -> None:
     page = written(tmp_path, [row(tmp_path)], {"a": Facts(126.0, 140.0)})
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
@@ -72,9 +84,8 @@ def test_all_that_is_known_is_on_the_page(tmp_path: Path) -> None:
 
 def test_the_page_is_accessible_and_needs_nothing_else(tmp_path: Path) -> None:
     rows = [row(tmp_path), row(tmp_path, "b")]
-    overlay = cv2.imencode(".png", np.full((3000, 2000, 3), 90, np.uint8))[1].tobytes()
     facts = {"a": Facts(100.0, 120.0), "b": Facts(112.0, 126.0)}
-    page = written(tmp_path, rows, facts, overlay_png=overlay)
+    page = written(tmp_path, rows, facts, answers=[answer(tmp_path, item) for item in rows])
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == 1
     tags = {tag for tag, _ in page.tags}
@@ -101,10 +112,37 @@ def test_the_page_is_accessible_and_needs_nothing_else(tmp_path: Path) -> None:
 def test_a_page_stays_small_whatever_the_radiograph(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 65535, (2600, 2100), np.uint16)
     cv2.imwrite(str(tmp_path / "a.png"), noise)
-    colours = np.random.default_rng(1).integers(0, 255, (1300, 1000, 3), np.uint8)
-    overlay = cv2.imencode(".png", colours)[1].tobytes()
-    written(tmp_path, [row(tmp_path)], {}, overlay_png=overlay)
+    shown = row(tmp_path)
+    page = written(tmp_path, [shown], {}, answers=[answer(tmp_path, shown)])
+    assert len(page.all("img")) == 2
     assert (tmp_path / "r.html").stat().st_size < 2_000_000
+
+
+def test_the_overlay_is_that_of_the_radiograph_shown_large(tmp_path: Path) -> None:
+    rows = [row(tmp_path, "late"), row(tmp_path, "early")]
+    facts = {"early": Facts(100.0), "late": Facts(112.0)}
+    page = written(tmp_path, rows, facts, answers=[answer(tmp_path, rows[0]), None])
+    plain, overlay = (picture(image["src"] or "") for image in page.all("img"))
+    assert np.ptp(plain, axis=2).max() <= 3  # grey
+    coloured = np.ptp(overlay.astype(int), axis=2) > 40
+    assert 0.05 < coloured.mean() < 0.95
+    # The tiny model finds every bright cell to make the child older: more red than blue.
+    assert (overlay[coloured][:, 2] > overlay[coloured][:, 0]).mean() > 0.95
+    assert re.search(r"−(\d+)\s*\+\1 months a cell", page.text)
+    assert "orange made it older" in page.text
+
+
+def test_no_overlay_without_a_heat_map_of_that_radiograph(tmp_path: Path) -> None:
+    rows = [row(tmp_path, "early"), row(tmp_path, "late")]
+    facts = {"early": Facts(100.0), "late": Facts(112.0)}
+    page = written(tmp_path, rows, facts, answers=[answer(tmp_path, rows[0]), None])
+    assert len(page.all("img")) == 1
+    assert "months a cell" not in page.text
+
+
+def picture(uri: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    content = np.frombuffer(base64.b64decode(uri.split(",")[1]), np.uint8)
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
 
 
 def test_visits_are_in_the_order_of_age_and_the_latest_with_a_bone_age_is_shown(
@@ -208,8 +246,6 @@ def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
 def test_mistakes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NoInputError):
         written(tmp_path, [], {})
-    with pytest.raises(SettingsError, match="overlay_png is no image"):
-        written(tmp_path, [row(tmp_path)], {}, overlay_png=b"no png")
     (tmp_path / "r.html").mkdir()
     with pytest.raises(OutputError, match=r"r\.html"):
         written(tmp_path, [row(tmp_path)], {})

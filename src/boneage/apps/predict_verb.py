@@ -116,7 +116,7 @@ def predict(
     from boneage.apps.screen import note, with_progress
     from boneage.inference.predictor import load
     from boneage.inference.rows import check_table_path
-    from boneage.inference.run import predict_rows
+    from boneage.inference.run import predict_files
 
     bulk = _bulk_options(engine, out, workers, part_size, ray_address, overwrite)
     if out is not None and (bulk is None or bulk.is_table):
@@ -145,16 +145,19 @@ def predict(
         )
     else:
         predictor = load(model, level=level, intake=intake)
-        rows = predict_rows(predictor, files, sex=known, labels=table)
-        rows = with_progress(rows, len(files), "Predicting")
+        outcomes = predict_files(predictor, files, sex=known, labels=table)
+        outcomes = with_progress(outcomes, len(files), "Predicting")
         if request is not None:
             from boneage.reports.child_report import write_child_report
 
-            done = list(rows)
-            write_child_report(request, done, predictor.card, level=predictor.level)
+            done = list(outcomes)
+            rows, answers = [row for row, _ in done], [answer for _, answer in done]
+            write_child_report(
+                request, rows, predictor.card, level=predictor.level, answers=answers
+            )
             note(f"Report written to {request.path}")
-            rows = iter(done)
-        all_ok = _show(rows, out)
+            outcomes = iter(done)
+        all_ok = _show((row for row, _ in outcomes), out)
     if not all_ok:
         raise typer.Exit(EXIT_SOME_NOT_OK)
 

@@ -7,15 +7,36 @@ from datetime import date
 from boneage import __version__
 from boneage.growth.sds import Norm
 from boneage.inference.card import Card
+from boneage.inference.overlay import scale_colours
 from boneage.radiographs.radiograph import Sex
 from boneage.reports.child import ChildVisit
 from boneage.reports.child_style import CHILD_STYLE
 from boneage.reports.child_words import facts_of, how_sure, limits_of, model_facts
 from boneage.reports.growth_chart import CHART_STYLE, ChartPoint, growth_chart_svg
-from boneage.reports.pages import escape, figure_html, page_html, section_html, table_html
+from boneage.reports.pages import (
+    definitions_html,
+    escape,
+    figure_html,
+    page_html,
+    section_html,
+    table_html,
+)
 from boneage.reports.words import interval_text, percent, signed, years_and_months
 
-__all__ = ["ChildPage", "child_page_html"]
+__all__ = ["ChildPage", "Overlay", "child_page_html"]
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """The radiograph in the colours of its heat map.
+
+    Attributes:
+        uri: The picture as a data URI.
+        limit_months: What the strongest colour stands for, in months a cell.
+    """
+
+    uri: str
+    limit_months: float
 
 
 @dataclass(frozen=True)
@@ -31,7 +52,7 @@ class ChildPage:
         level: Level of the intervals, or None if the model has none.
         made: Day on which the page was made.
         radiograph_uri: The radiograph of the main visit as a data URI; None if unreadable.
-        overlay_uri: The same with what decided the bone age, as a data URI; None without one.
+        overlay: The same with what moved the bone age; None if the model does not say.
     """
 
     title: str
@@ -42,7 +63,7 @@ class ChildPage:
     level: float | None
     made: date
     radiograph_uri: str | None = None
-    overlay_uri: str | None = None
+    overlay: Overlay | None = None
 
 
 def child_page_html(page: ChildPage) -> str:
@@ -66,7 +87,7 @@ def _body(page: ChildPage) -> Iterator[str]:
     yield "<main>"
     yield _result(page)
     chart = _chart(page)
-    limits = _definitions(limits_of(page.main, page.norm), "small")
+    limits = definitions_html(limits_of(page.main, page.norm), "small")
     if len(page.visits) > 1:
         yield section_html("Visits", '<div class="pair">', chart, _visits(page), "</div>")
         chart = ""
@@ -76,7 +97,7 @@ def _body(page: ChildPage) -> Iterator[str]:
         yield section_html(
             heading, '<div class="pair">' if chart else "<div>", chart, parts, "</div>"
         )
-    yield section_html("The model", _definitions(model_facts(page.card), "small"))
+    yield section_html("The model", definitions_html(model_facts(page.card), "small"))
     yield "</main>"
 
 
@@ -92,7 +113,7 @@ def _result(page: ChildPage) -> str:
         found = [
             f'<p class="age"><strong>{escape(years_and_months(months))}</strong> '
             f"({months:.1f} months)</p>",
-            _definitions(facts_of(page.main, page.level)),
+            definitions_html(facts_of(page.main, page.level)),
         ]
         if row.message:
             warning = f"<strong>Warning:</strong> {escape(row.message)}"
@@ -100,7 +121,7 @@ def _result(page: ChildPage) -> str:
         found += ["<h3>How sure</h3>", _list(how_sure(page.main, page.card))]
     return "\n".join(
         [
-            f'<section class="result{" wide" if page.overlay_uri else ""}">',
+            f'<section class="result{" wide" if page.overlay else ""}">',
             "<h2>Result</h2>",
             '<div class="pictures">',
             *_pictures(page),
@@ -120,9 +141,23 @@ def _pictures(page: ChildPage) -> Iterator[str]:
     else:
         alt = f"Radiograph {row.id}, as in the file"
         yield figure_html(page.radiograph_uri, alt, "As in the file, reduced. Not for reading.")
-    if page.overlay_uri is not None:
+    if page.overlay is not None:
         alt = f"Radiograph {row.id} with the places that moved the bone age in colour"
-        yield figure_html(page.overlay_uri, alt, "What moved the estimate.")
+        caption = (
+            "What moved the estimate: orange made it older, blue younger. A hint at what the "
+            "network looked at, not a finding."
+        )
+        yield figure_html(page.overlay.uri, alt, caption, below=_scale(page.overlay))
+
+
+def _scale(overlay: Overlay) -> str:
+    """The colours with their months."""
+    limit = f"{overlay.limit_months:g}"
+    return (
+        f'<div class="scale"><span>−{limit}</span><span class="bar" style="background: '
+        f'linear-gradient(to right, {", ".join(scale_colours())})"></span>'
+        f"<span>+{limit} months a cell</span></div>"
+    )
 
 
 def _chart(page: ChildPage) -> str:
@@ -169,12 +204,6 @@ def _visits(page: ChildPage) -> str:
     notes = [f"{visit.row.id}: {visit.row.message}" for visit in page.visits if visit.row.message]
     notes += [f"{visit.row.id}: {visit.score_note}" for visit in page.visits if visit.score_note]
     return f"<div>{table}{_list(notes)}</div>"
-
-
-def _definitions(pairs: Iterable[tuple[str, str]], css_class: str = "") -> str:
-    """A list of names and what belongs to them; empty without any."""
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
-    return f'<dl class="{css_class}">{items}</dl>' if items else ""
 
 
 def _list(sentences: Iterable[str]) -> str:

@@ -56,7 +56,9 @@ figcaption { font-size: .82rem; }
   dl { grid-template-columns: minmax(22mm, max-content) 1fr; gap: .4mm 4mm; }
   dd { margin: 0; }
   .pictures img { max-height: 62mm; }
-  .pictures img, .chart { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .scale { font-size: 7.4pt; margin-top: .6mm; }
+  .pictures img, .chart, .scale .bar { print-color-adjust: exact;
+    -webkit-print-color-adjust: exact; }
   .age { font-size: 10pt; }
   .age strong { font-size: 15pt; }
   figcaption, caption, table { font-size: 7.4pt; }

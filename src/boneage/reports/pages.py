@@ -7,8 +7,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["escape", "figure_html", "image_uri", "jpeg_uri", "page_html", "png_uri",
-           "section_html", "table_html"]  # fmt: skip
+__all__ = [
+    "definitions_html",
+    "escape",
+    "figure_html",
+    "image_uri",
+    "jpeg_uri",
+    "page_html",
+    "png_uri",
+    "section_html",
+    "table_html",
+]
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --muted: #555; --paper: #fff; --line: #d0d0d0;
@@ -48,13 +57,18 @@ figcaption { color: var(--muted); font-size: .9rem; margin-top: .35rem; max-widt
   grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
 .strip figure { margin: 0; }
 .strip img { width: 100%; aspect-ratio: 3 / 4; object-fit: contain; background: #000; }
+dl { max-width: 46rem; }
+dt { color: var(--muted); }
+dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
+.scale { display: flex; gap: .5rem; align-items: center; font-size: .82rem; margin-top: .3rem; }
+.scale .bar { flex: 1; height: .7rem; }
 footer { margin-top: 2.5rem; padding-top: .75rem; border-top: 1px solid var(--line);
   color: var(--muted); font-size: .9rem; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   h2 { break-after: avoid; }
   tr, li { break-inside: avoid; }
-  .notice, .strip img { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .notice, .strip img, .scale .bar { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
 
@@ -130,10 +144,24 @@ def table_html(
     )
 
 
-def figure_html(uri: str, alt: str, caption: str, css_class: str = "") -> str:
-    """Make a figure; ``alt`` and ``caption`` are plain text, ``uri`` a data URI."""
+def definitions_html(pairs: Iterable[tuple[str, str]], css_class: str = "") -> str:
+    """Make a list of names and what belongs to them, both plain text; empty without any."""
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
+    return f'<dl class="{escape(css_class)}">{items}</dl>' if items else ""
+
+
+def figure_html(uri: str, alt: str, caption: str, css_class: str = "", *, below: str = "") -> str:
+    """Make a figure.
+
+    Args:
+        uri: The picture as a data URI.
+        alt: Plain text for who cannot see it.
+        caption: Plain text under it.
+        css_class: Class of the figure.
+        below: HTML between the picture and the caption.
+    """
     return (
-        f'<figure class="{escape(css_class)}"><img src="{escape(uri)}" alt="{escape(alt)}">'
+        f'<figure class="{escape(css_class)}"><img src="{escape(uri)}" alt="{escape(alt)}">{below}'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
