@@ -18,6 +18,7 @@ from boneage.apps.crossval_verb import crossval
 from boneage.apps.exits import Verbs
 from boneage.apps.explain_verb import explain
 from boneage.apps.predict_verb import predict
+from boneage.apps.report_verb import report
 from boneage.apps.search_verb import search
 from boneage.apps.several_values import SeveralValues
 from boneage.apps.training_verbs import demo, train
@@ -212,6 +213,7 @@ app.command(
     cls=SeveralValues,
     epilog="Example: boneage search rsna/ --out runs/search --conv-layers 3 4 5 --fraction 0.25",
 )(search)
+app.command(epilog="Example: boneage report runs/first --data rsna/")(report)
 app.command(epilog="Example: boneage demo --out demo/")(demo)
 
 

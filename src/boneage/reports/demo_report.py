@@ -1,6 +1,5 @@
 """The page that ``boneage demo`` leaves behind: what was done, and how well it went."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage import __version__
-from boneage.errors import InputError, NoInputError, SettingsError
-from boneage.evaluation.screen import figure, group_rows
+from boneage.errors import SettingsError
 from boneage.files import write_text
 from boneage.radiographs.radiograph import Sex
 from boneage.reports.pages import (
@@ -19,50 +17,19 @@ from boneage.reports.pages import (
     figure_html,
     image_uri,
     page_html,
-    png_uri,
     section_html,
-    table_html,
 )
-from boneage.reports.run_files import read_learning_curve
+from boneage.reports.run_sections import (
+    of_metrics,
+    plots_html,
+    read_metrics,
+    results_html,
+    settings_html,
+    time_html,
+)
 from boneage.reports.words import duration, signed
 
 __all__ = ["Example", "write_demo_report"]
-
-# File name, what a reader who cannot see the plot needs to know, caption, CSS class.
-_PLOTS = (
-    (
-        "predicted_against_true",
-        "Scatter plot of predicted against true bone age, with the line of identity.",
-        "Predicted against true bone age. On the line both agree; in the grey band they differ "
-        "by at most 12 months.",
-        "narrow",
-    ),
-    (
-        "bland_altman",
-        "Bland–Altman plot: predicted minus true bone age against the mean of both.",
-        "Agreement after Bland and Altman (1986): bias and 95 % limits of agreement, each with "
-        "its 95 % bootstrap interval in grey.",
-        "narrow",
-    ),
-    (
-        "error_distribution",
-        "Histogram of the errors by sex, and box plots of the errors by age band and sex.",
-        "Errors by sex and by band of true bone age.",
-        "",
-    ),
-    (
-        "learning_curves",
-        "Line plots over the epochs: mean absolute error, loss and learning rate.",
-        "The course of the training.",
-        "",
-    ),
-    (
-        "population",
-        "Population pyramids: number of cases by bone age and sex for each part of the data.",
-        "The radiographs that were drawn, by bone age and sex.",
-        "",
-    ),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,17 +80,9 @@ def write_demo_report(
         OutputError: The page cannot be written.
     """
     folder = Path(folder)
-    metrics = _read_json(folder / "metrics.json")
-    if metrics is None:
-        raise NoInputError(
-            f"{folder} has no metrics.json: the report needs a run that was trained and evaluated."
-        )
-    try:
-        headline, results = _headline(metrics), _results(metrics)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{folder / 'metrics.json'} is damaged ({error!r}). Make the run again (--overwrite)."
-        ) from error
+    metrics = read_metrics(folder)
+    with of_metrics(folder):
+        headline, results = _headline(metrics), results_html(metrics)
     path = folder / "report.html"
     parts = _parts(folder, headline, results, examples, seconds)
     write_text(path, page_html("boneage demo", parts))
@@ -147,10 +106,9 @@ def _parts(
     yield results
     if examples:
         yield _examples(examples)
-    plots = list(_plots(folder / "plots"))
-    if plots:
-        yield section_html("Plots", '<div class="plots">', *plots, "</div>")
-    yield from _how_it_was_made(folder, seconds)
+    yield plots_html(folder)
+    yield time_html(folder, [] if seconds is None else [("Whole demo", duration(seconds))])
+    yield settings_html(folder)
     yield "</main>"
     yield (
         f"<footer>Made by boneage {escape(__version__)}. Synthetic radiographs. "
@@ -167,43 +125,6 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def _results(metrics: Mapping[str, Any]) -> str:
-    r2 = metrics["r2"]
-    overall = [
-        ("Mean absolute error", f"{figure(metrics, 'mae')} months"),
-        ("Root mean squared error", f"{figure(metrics, 'rmse')} months"),
-        ("Bias (predicted − true)", f"{figure(metrics, 'bias', signed=True)} months"),
-        ("Median absolute error", f"{metrics['median_absolute_error_months']:.1f} months"),
-        ("R²", "undefined" if r2 is None else f"{r2:.3f}"),
-        *(
-            (f"Within {months} months", f"{100 * metrics[f'within_{months}_months']:.1f} %")
-            for months in (6, 12, 24)
-        ),
-    ]
-    groups = [
-        ("Female" if row[0] == "female" else "Male" if row[0] == "male" else row[0], *row[1:])
-        for row in group_rows(metrics)
-    ]
-    return section_html(
-        "Results",
-        table_html(
-            f"All {metrics['count']:,} cases; 95 % bootstrap intervals in brackets",
-            ("Figure", "Value"),
-            [(name, value.replace("-", "−")) for name, value in overall],
-        ),
-        table_html(
-            "By sex and by true bone age, in months; 95 % bootstrap intervals in brackets "
-            "(too narrow where n is below about 20)",
-            ("Group", "n", "MAE", "Bias", "Within 12 months"),
-            [(_dash(row[0]), *(cell.replace("-", "−") for cell in row[1:])) for row in groups],
-        ),
-    )
-
-
-def _dash(name: str) -> str:
-    return name.replace("-", "–")
-
-
 def _examples(examples: Sequence[Example]) -> str:
     items = []
     for example in examples:
@@ -218,60 +139,3 @@ def _examples(examples: Sequence[Example]) -> str:
         )
         items.append(f"<li>{figure_html(image_uri(example.image), alt, caption)}</li>")
     return section_html("Examples", '<ul class="strip">', *items, "</ul>")
-
-
-def _plots(plots: Path) -> Iterator[str]:
-    for name, alt, caption, css_class in _PLOTS:
-        content = _read_bytes(plots / f"{name}.png")
-        if content is not None:
-            yield figure_html(png_uri(content), alt, caption, css_class)
-
-
-def _how_it_was_made(folder: Path, seconds: float | None) -> Iterator[str]:
-    times = [] if seconds is None else [("Whole demo", duration(seconds))]
-    curve = read_learning_curve(folder / "metrics.csv")
-    if curve is not None:
-        spent = float(np.nansum(curve.seconds))
-        times.insert(0, (f"Training, {len(curve.epoch)} epochs", duration(spent)))
-    if times:
-        yield section_html("Time", table_html("Time used", ("Step", "Time"), times))
-    config = _read_json(folder / "config.json")
-    if config:
-        rows = list(_flat(config))
-        yield section_html(
-            "Settings", table_html("As in config.json", ("Setting", "Value"), rows, "settings")
-        )
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Lay nested settings out as ``training.epochs`` and their values."""
-    for name, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            yield f"{prefix}{name}", text
-
-
-def _read_json(path: Path) -> Mapping[str, Any] | None:
-    content = _read_bytes(path)
-    if content is None:
-        return None
-    try:
-        value = json.loads(content)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is damaged: {error}. Make the run again (--overwrite)."
-        ) from error
-    if not isinstance(value, Mapping):
-        raise InputError(f"{path} is damaged: no object. Make the run again (--overwrite).")
-    return value
-
-
-def _read_bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error

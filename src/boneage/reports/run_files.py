@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ __all__ = [
     "LearningCurve",
     "Population",
     "Predictions",
+    "count_discarded",
     "read_learning_curve",
     "read_population",
     "read_predictions",
@@ -145,6 +147,16 @@ def read_population(path: Path) -> Population | None:
         bone_ages_months=np.array([row.number("bone_age_months") for row in rows]),
         parts=tuple(row.text("part") for row in rows),
     )
+
+
+def count_discarded(path: Path) -> dict[str, int]:
+    """Count the reasons in ``discarded.csv``, the most frequent first; empty without any.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    reasons = Counter(row.text("reason") for row in _read_rows(path, ("id", "reason")))
+    return dict(reasons.most_common())
 
 
 @dataclass(frozen=True)
