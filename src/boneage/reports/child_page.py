@@ -89,13 +89,13 @@ def _body(page: ChildPage) -> Iterator[str]:
     chart = _chart(page)
     limits = definitions_html(limits_of(page.main, page.norm), "small")
     if len(page.visits) > 1:
-        yield section_html("Visits", '<div class="pair">', chart, _visits(page), "</div>")
-        chart = ""
-    if chart or limits:
-        parts = f"<div>{limits}</div>" if limits else ""
+        beside = f"<div>{_visits(page)}{limits}</div>"
+        yield section_html("Visits", '<div class="pair">', chart, beside, "</div>")
+    elif chart or limits:
+        beside = f"<div>{limits}</div>" if limits else ""
         heading = "Growth references" if limits else "Bone age against age"
         yield section_html(
-            heading, '<div class="pair">' if chart else "<div>", chart, parts, "</div>"
+            heading, '<div class="pair">' if chart else "<div>", chart, beside, "</div>"
         )
     yield section_html("The model", definitions_html(model_facts(page.card), "small"))
     yield "</main>"
@@ -103,7 +103,7 @@ def _body(page: ChildPage) -> Iterator[str]:
 
 def _result(page: ChildPage) -> str:
     row = page.main.row
-    months = row.bone_age_months
+    months, sure = row.bone_age_months, ""
     if months is None:
         found = [
             '<p class="age"><strong>No bone age</strong></p>',
@@ -118,7 +118,7 @@ def _result(page: ChildPage) -> str:
         if row.message:
             warning = f"<strong>Warning:</strong> {escape(row.message)}"
             found.append(f'<p class="warning">{warning}</p>')
-        found += ["<h3>How sure</h3>", _list(how_sure(page.main, page.card))]
+        sure = f'<div class="sure"><h3>How sure</h3>{_list(how_sure(page.main, page.card))}</div>'
     return "\n".join(
         [
             f'<section class="result{" wide" if page.overlay else ""}">',
@@ -129,6 +129,7 @@ def _result(page: ChildPage) -> str:
             "<div>",
             *found,
             "</div>",
+            sure,
             "</section>",
         ]
     )
@@ -144,8 +145,8 @@ def _pictures(page: ChildPage) -> Iterator[str]:
     if page.overlay is not None:
         alt = f"Radiograph {row.id} with the places that moved the bone age in colour"
         caption = (
-            "What moved the estimate: orange made it older, blue younger. A hint at what the "
-            "network looked at, not a finding."
+            "What moved the estimate, in months a cell: orange made it older, blue younger. A hint, "
+            "not a finding."
         )
         yield figure_html(page.overlay.uri, alt, caption, below=_scale(page.overlay))
 
@@ -156,7 +157,7 @@ def _scale(overlay: Overlay) -> str:
     return (
         f'<div class="scale"><span>−{limit}</span><span class="bar" style="background: '
         f'linear-gradient(to right, {", ".join(scale_colours())})"></span>'
-        f"<span>+{limit} months a cell</span></div>"
+        f"<span>+{limit}</span></div>"
     )
 
 
@@ -203,7 +204,7 @@ def _visits(page: ChildPage) -> str:
     )
     notes = [f"{visit.row.id}: {visit.row.message}" for visit in page.visits if visit.row.message]
     notes += [f"{visit.row.id}: {visit.score_note}" for visit in page.visits if visit.score_note]
-    return f"<div>{table}{_list(notes)}</div>"
+    return f"{table}{_list(notes)}"
 
 
 def _list(sentences: Iterable[str]) -> str:

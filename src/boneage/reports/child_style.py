@@ -13,6 +13,7 @@ header p { margin: .15rem 0 .5rem; }
 .notice { padding: .4rem .7rem; max-width: none; }
 .result { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 0 1.5rem; }
 .result.wide { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+.sure { grid-column: 1 / -1; }
 .result h2 { grid-column: 1 / -1; margin-top: .5rem; }
 .pictures { display: flex; gap: .6rem; }
 .pictures figure { margin: 0; flex: 1; min-width: 0; }
@@ -23,7 +24,7 @@ header p { margin: .15rem 0 .5rem; }
 .age strong { font-size: 1.6rem; }
 .warning { border-left: .25rem solid var(--notice-line); padding-left: .6rem; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .15rem 1rem;
-  margin: 0; font-variant-numeric: tabular-nums; }
+  margin: 0; max-width: none; font-variant-numeric: tabular-nums; }
 dt { color: var(--muted); max-width: 15rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 ul { margin: .2rem 0; padding-left: 1.1rem; }
@@ -51,11 +52,11 @@ figcaption { font-size: .82rem; }
   .result { grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 0 6mm; }
   .result.wide, .pair { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0 6mm; }
   .pair { break-inside: avoid; }
-  .chart { max-height: 54mm; }
+  .chart { max-height: 47mm; }
   .small { font-size: 7.4pt; line-height: 1.25; }
   dl { grid-template-columns: minmax(22mm, max-content) 1fr; gap: .4mm 4mm; }
   dd { margin: 0; }
-  .pictures img { max-height: 62mm; }
+  .pictures img { max-height: 57mm; }
   .scale { font-size: 7.4pt; margin-top: .6mm; }
   .pictures img, .chart, .scale .bar { print-color-adjust: exact;
     -webkit-print-color-adjust: exact; }
