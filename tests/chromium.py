@@ -1,4 +1,4 @@
-"""Pages in a real Chromium: what a person would see, what it asks the network for, what axe says."""
+"""Pages in a real Chromium: what a person sees, what they ask the network for, what axe says."""
 
 import re
 import shutil

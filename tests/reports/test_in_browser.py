@@ -1,4 +1,4 @@
-"""Reports in a real Chromium: nothing from the network, no barriers, no sideways scrolling, print."""
+"""Reports in a real Chromium: no network, no barriers, no sideways scrolling, and print."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from chromium import SCREENS, open_browser, open_page, sheets, violations
 from tiny_models import explaining_bundle, write_hand
 
 from boneage.dataset.records import Record
@@ -20,6 +19,7 @@ from boneage.radiographs.phantom import draw_phantom
 from boneage.radiographs.radiograph import Sex
 from boneage.reports.evaluation_run import evaluate_bundle
 from boneage.reports.run_report import write_run_report
+from chromium import SCREENS, open_browser, open_page, sheets, violations
 
 LABELS = "id,sex,child,age_months,height_cm\n"
 

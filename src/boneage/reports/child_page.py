@@ -145,8 +145,8 @@ def _pictures(page: ChildPage) -> Iterator[str]:
     if page.overlay is not None:
         alt = f"Radiograph {row.id} with the places that moved the bone age in colour"
         caption = (
-            "What moved the estimate, in months a cell: orange made it older, blue younger. A hint, "
-            "not a finding."
+            "What moved the estimate, in months a cell: orange made it older, blue younger. "
+            "A hint, not a finding."
         )
         yield figure_html(page.overlay.uri, alt, caption, below=_scale(page.overlay))
 
