@@ -28,7 +28,7 @@ EXTRAS = {
         "tensorboard",
         "torch",
     ),
-    "dicom": ("pydicom",),
+    "dicom": ("pydicom", "gdcm", "highdicom", "pynetdicom"),
     "web": ("fastapi", "jinja2", "uvicorn"),
     "cluster": ("ray",),
 }
