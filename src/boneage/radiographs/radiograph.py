@@ -57,6 +57,10 @@ class Radiograph:
         chronological_age_months: Age when the radiograph was taken, in months (0 to 300), or
             None if unknown.
         source: A name for messages, usually the file's.
+        body_part: What it shows according to the file (DICOM Body Part Examined), in capitals, or
+            None.
+        laterality: ``left`` or ``right`` according to the file, or None.
+        view: View position according to the file, such as ``PA``, or None.
     """
 
     pixels: NDArray[Any]
@@ -64,6 +68,9 @@ class Radiograph:
     sex: Sex | None = None
     chronological_age_months: float | None = None
     source: str = "radiograph"
+    body_part: str | None = None
+    laterality: str | None = None
+    view: str | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.size == 0:

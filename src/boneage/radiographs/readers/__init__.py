@@ -6,6 +6,9 @@
 ``png``         PNG, through OpenCV
 ``jpeg``        JPEG, through OpenCV
 ``tiff``        TIFF, unpacked here (the module says why)
+``dicom``       DICOM, through pydicom and GDCM (the extra ``dicom``)
+``recognise``   which files of a folder are worth trying
+``dicomdir``    the files that a DICOMDIR lists
 ==============  =================================================================================
 
 To add a format, write a module with ``decode(data, limits) -> pixels`` and name it in
@@ -15,6 +18,14 @@ to which ``reading`` puts the file's name.
 """
 
 from boneage.radiographs.readers.limits import ReadLimits
-from boneage.radiographs.readers.reading import IMAGE_SUFFIXES, read_radiograph
+from boneage.radiographs.readers.reading import age_months_in_file, read_radiograph
+from boneage.radiographs.readers.recognise import IMAGE_SUFFIXES, file_id, looks_like_image
 
-__all__ = ["IMAGE_SUFFIXES", "ReadLimits", "read_radiograph"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ReadLimits",
+    "age_months_in_file",
+    "file_id",
+    "looks_like_image",
+    "read_radiograph",
+]

@@ -19,7 +19,7 @@ from boneage.radiographs.readers._stderr import hear_stderr
 from boneage.radiographs.readers._tiff_tags import exif_orientation
 from boneage.radiographs.readers.limits import ReadLimits
 
-__all__ = ["decode"]
+__all__ = ["WARNINGS", "decode"]
 
 _DAMAGED = "Copy or export it again"
 
@@ -35,7 +35,7 @@ _MARKER_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _MAX_SCANS = 100
 
 # How the warnings of libjpeg-turbo begin (jerror.h, JWRN_*), and OpenCV's log lines.
-_WARNINGS = (
+WARNINGS = (
     b"Application transferred too many scanlines",
     b"Corrupt JPEG data",
     b"Inconsistent progression sequence",
@@ -82,7 +82,7 @@ def decode(data: bytes, limits: ReadLimits) -> NDArray[Any]:
         UnreadableError: Damaged, incomplete, too large, CMYK, or of a kind OpenCV cannot decode.
     """
     parsed = _parse(data, limits)
-    with hear_stderr(_WARNINGS) as warnings:
+    with hear_stderr(WARNINGS) as warnings:
         pixels = decode_with_opencv(parsed.data, cv2.IMREAD_GRAYSCALE)
     if warnings:
         raise UnreadableError(f"the JPEG is damaged ({warnings[0]}). {_DAMAGED}")

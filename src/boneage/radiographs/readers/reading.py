@@ -3,20 +3,19 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from boneage.errors import UnreadableError
+from boneage.errors import MissingExtraError, UnreadableError, UnsuitableError
 from boneage.radiographs.radiograph import Radiograph, Sex
-from boneage.radiographs.readers import jpeg, png, tiff
+from boneage.radiographs.readers import dicom, jpeg, png, tiff
 from boneage.radiographs.readers.limits import ReadLimits
+from boneage.radiographs.readers.recognise import is_dicom
 
-__all__ = ["IMAGE_SUFFIXES", "read_radiograph"]
-
-IMAGE_SUFFIXES: frozenset[str] = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
-"""Suffixes, in lower case, of files that are worth trying when a folder is searched."""
+__all__ = ["age_months_in_file", "read_radiograph"]
 
 _Decoder = Callable[[bytes, ReadLimits], NDArray[Any]]
 
@@ -36,7 +35,7 @@ def read_radiograph(
     sex: Sex | str | None = None,
     limits: ReadLimits | None = None,
 ) -> Radiograph:
-    """Read one PNG, JPEG or TIFF file; the format is told by content, not by suffix.
+    """Read one PNG, JPEG, TIFF or DICOM file; the format is told by content, not by suffix.
 
     Pixels keep the depth of the file: 1- to 8-bit grey gives uint8 (fewer than 8 bits are
     stretched to 0..255), 9- to 16-bit grey uint16 as stored (12 bits in 16 stay 0..4095), and
@@ -48,13 +47,20 @@ def read_radiograph(
     would mean to invent one. A picture that is transparent throughout is refused, because every
     viewer shows it empty.
 
-    ``spacing_mm`` is always None: the resolutions in these formats (PNG pHYs, JFIF density, TIFF
-    XResolution) are print sizes, most often a program's default of 72, 96 or 300 dpi, and nothing
-    in the file tells those from a measured pixel spacing.
+    DICOM gives what a viewer shows by default: after rescale or Modality LUT and the first VOI LUT
+    or window, MONOCHROME1 inverted, padding black. Without any of these, stored values stay as they
+    are: uint8 up to 8 bits, uint16 above, float32 if they are signed. Sex, age, spacing, body part,
+    side and view come from the header; what it lacks, or says without sense, is None. It needs the
+    extra ``dicom``.
+
+    In the other formats ``spacing_mm`` is always None: their resolutions (PNG pHYs, JFIF density,
+    TIFF XResolution) are print sizes, most often a program's default of 72, 96 or 300 dpi, and
+    nothing in the file tells those from a measured pixel spacing.
 
     Args:
         path: The file.
-        sex: Sex of the child if known; a word that ``Sex.parse`` understands will do.
+        sex: Sex of the child if known; a word that ``Sex.parse`` understands will do. It goes
+            before what a file says.
         limits: Largest file and picture to read, ``ReadLimits()`` if None.
 
     Returns:
@@ -62,8 +68,11 @@ def read_radiograph(
 
     Raises:
         UnreadableError: The file cannot be opened, is none of these formats, is damaged or
-            incomplete, has several pages, or exceeds the limits. A picture is given whole or not
-            at all. The message names the file and says what to do.
+            incomplete, has several pages, exceeds the limits, or needs a decoder that is not
+            there. A picture is given whole or not at all. The message names the file and says
+            what to do.
+        UnsuitableError: A DICOM file that holds no picture, several frames, colour, or another
+            part of the body than a hand.
         InputError: ``sex`` is not understood.
     """
     path = Path(path)
@@ -72,14 +81,40 @@ def read_radiograph(
     known_sex = None if sex is None else Sex.parse(sex)
     try:
         data = _read_bytes(path, limits)
-        pixels = _decoder_for(data)(data, limits)
+        radiograph = _radiograph(data, limits)
     except UnreadableError as error:
         raise UnreadableError(f"Cannot read {name}: {error}.") from error
+    except UnsuitableError as error:
+        raise UnsuitableError(f"{name}: {error}.") from error
+    except MissingExtraError as error:
+        # It concerns this file only; others can be read without.
+        raise UnreadableError(f"Cannot read {name}: it is a DICOM file. {error}") from error
     except MemoryError as error:
         raise UnreadableError(
             f"Cannot read {name}: there is not enough memory for it. Scale it down first."
         ) from error
-    return Radiograph(pixels=pixels, sex=known_sex, source=name)
+    return replace(radiograph, sex=known_sex or radiograph.sex, source=name)
+
+
+def age_months_in_file(path: str | os.PathLike[str]) -> float | None:
+    """Chronological age that a DICOM file gives in its header.
+
+    Returns:
+        Months, 0 to 300; None if it gives none, or is no DICOM file that can be read: reading the
+        radiograph itself will tell why.
+    """
+    limits = ReadLimits()
+    try:
+        data = _read_bytes(Path(path), limits)
+        return dicom.age_months_in(data, limits) if is_dicom(data) else None
+    except (UnreadableError, MissingExtraError, MemoryError):
+        return None
+
+
+def _radiograph(data: bytes, limits: ReadLimits) -> Radiograph:
+    if is_dicom(data):
+        return dicom.read(data, limits)
+    return Radiograph(pixels=_decoder_for(data)(data, limits))
 
 
 def _read_bytes(path: Path, limits: ReadLimits) -> bytes:
@@ -112,6 +147,4 @@ def _decoder_for(data: bytes) -> _Decoder:
     for signature, decoder in _DECODERS:
         if data.startswith(signature):
             return decoder
-    if data[128:132] == b"DICM":
-        raise UnreadableError("it is a DICOM file. Export it as PNG or TIFF")
-    raise UnreadableError("it is not a PNG, JPEG or TIFF image. Export it as one of these")
+    raise UnreadableError("it is not a PNG, JPEG, TIFF or DICOM image. Export it as one of these")
