@@ -13,7 +13,7 @@ from pathlib import Path
 from boneage.dataset.labels import is_label_table
 from boneage.dataset.tables import clean_id
 from boneage.errors import InputError, LabelsError, NoInputError
-from boneage.radiographs.readers import IMAGE_SUFFIXES
+from boneage.radiographs.readers import IMAGE_SUFFIXES, file_id, looks_like_image
 
 __all__ = ["Places", "find_places", "list_images"]
 
@@ -69,13 +69,10 @@ def find_places(
 def list_images(folder: Path) -> dict[str, list[Path]]:
     """Image files directly in a folder by id, which is the file name without its suffix."""
     found: dict[str, list[Path]] = {}
-    for name in sorted(name for name in _listing(folder)[1] if _is_image(name)):
-        found.setdefault(clean_id(Path(name).stem), []).append(folder / name)
+    for name in _listing(folder)[1]:
+        if looks_like_image(folder / name):
+            found.setdefault(clean_id(file_id(name)), []).append(folder / name)
     return found
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _listing(folder: Path) -> tuple[list[str], list[str]]:
@@ -146,7 +143,11 @@ def _find_image_folder(root: Path) -> Path:
     found: list[Path] = []
     for depth in range(_MAX_DEPTH + 1):
         listings = [(folder, *_listing(folder)) for folder in level]
-        found += [folder for folder, _, files in listings if any(map(_is_image, files))]
+        found += [
+            folder
+            for folder, _, files in listings
+            if any(looks_like_image(folder / name) for name in files)
+        ]
         # The folder and its folders are looked at together: images in both are ambiguous.
         if found and depth > 0:
             break
@@ -154,7 +155,7 @@ def _find_image_folder(root: Path) -> Path:
     if not found:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES))
         raise NoInputError(
-            f"There are no images in {root} or its folders ({kinds} are looked for). "
+            f"There are no images in {root} or its folders ({kinds} and DICOM are looked for). "
             "Name the folder with --images."
         )
     if len(found) > 1:

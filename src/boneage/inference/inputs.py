@@ -4,9 +4,10 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from boneage.radiographs.readers import IMAGE_SUFFIXES
+from boneage.errors import MissingExtraError, UnreadableError
+from boneage.radiographs.readers import IMAGE_SUFFIXES, file_id, looks_like_image
+from boneage.radiographs.readers.dicomdir import is_dicomdir, read_dicomdir
 
 __all__ = ["InputFile", "Inputs", "find_inputs"]
 
@@ -45,9 +46,11 @@ class Inputs:
 def find_inputs(names: Sequence[str | os.PathLike[str]]) -> Inputs:
     """Find the files that the command line names.
 
-    A folder stands for the images in it and in the folders below, known by their suffix; hidden
-    ones are left out. A file that is named is taken whatever its suffix. A glob is tried only if
-    nothing has that very name; ``**`` in it stands for any depth.
+    A folder stands for the images in it and in the folders below, known by their suffix, and for
+    the DICOM files, known by their first bytes; hidden ones are left out. A file that is named is
+    taken whatever its suffix. A DICOMDIR stands for the images that it lists; of its other
+    files none is taken. A glob is tried only if nothing has that very name; ``**`` in it stands for
+    any depth.
 
     Args:
         names: Files, folders and globs.
@@ -81,6 +84,8 @@ def _expand(name: str) -> Iterable[InputFile]:
 def _files_at(path: str) -> Iterator[InputFile]:
     if os.path.isdir(path):
         yield from _files_in(path)
+    elif is_dicomdir(path):
+        yield from _listed_in(path)[0]
     elif os.path.isfile(path):
         yield _input(path)
     elif os.path.exists(path):
@@ -92,26 +97,44 @@ def _files_at(path: str) -> Iterator[InputFile]:
 def _files_in(folder: str) -> Iterator[InputFile]:
     """Images in a folder and below, sorted by path; a folder that cannot be listed is one input."""
     failed: list[OSError] = []
-    found: list[str] = []
+    found: list[InputFile] = []
+    others: set[str] = set()
     for root, folders, names in os.walk(folder, onerror=failed.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            os.path.join(root, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-        ]
+        paths = [os.path.join(root, name) for name in names if not name.startswith(".")]
+        for path in filter(is_dicomdir, paths):
+            listed, unlisted = _listed_in(path)
+            found += listed
+            others |= {path, *unlisted}
+        for path in paths:
+            if path not in others and looks_like_image(path):
+                found += _files_at(path)
     for error in failed:
         place = error.filename or folder
         yield _input(place, f"{place}: the folder cannot be listed: {error.strerror}.")
-    for path in sorted(found):
-        yield from _files_at(path)
+    yield from sorted(found, key=lambda file: file.path)
+
+
+def _listed_in(dicomdir: str) -> tuple[list[InputFile], list[str]]:
+    """The images that a DICOMDIR lists, and the paths of all else that it lists."""
+    try:
+        listing = read_dicomdir(dicomdir)
+    except (UnreadableError, MissingExtraError) as error:
+        return [_input(dicomdir, f"{dicomdir}: {error}")], []
+    images = [
+        _input(path)
+        if os.path.isfile(path)
+        else _input(path, f"{path}: {dicomdir} lists it, but it is not there.")
+        for path in listing.images
+    ]
+    return images, list(listing.others)
 
 
 def _input(path: str, problem: str = "") -> InputFile:
-    return InputFile(path, Path(path).stem, problem)
+    return InputFile(path, file_id(path), problem)
 
 
 def _nothing(name: str) -> str:
     if os.path.isdir(name):
-        return f"{name} holds no radiographs ({', '.join(sorted(IMAGE_SUFFIXES))})."
+        return f"{name} holds no radiographs ({', '.join(sorted(IMAGE_SUFFIXES))}, DICOM)."
     return f"{name} matches nothing."

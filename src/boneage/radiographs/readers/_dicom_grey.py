@@ -44,7 +44,8 @@ class Lut:
     @property
     def top(self) -> int:
         """The largest value that may come out; entries that exceed their bits are met with."""
-        return max(2**self.bits - 1, int(self.entries.max()))
+        highest: int = self.entries.max().item()
+        return max((1 << self.bits) - 1, highest)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ patient is never even decoded, and none can get into a message or a log. Values 
 their bytes, because pydicom warns of odd values by quoting them.
 """
 
+import contextlib
 import io
 import re
 import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "IMPLICIT_LITTLE_ENDIAN",
     "Header",
     "PixelElement",
+    "quiet_pydicom",
     "read_header",
 ]
 
@@ -49,6 +51,26 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # PS3.5 table 6.
 
 # pydicom tells of oddities by warnings, and what decides on those belongs to the whole process.
 _LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Let pydicom work without warnings: they would quote values on standard error.
+
+    Raises:
+        UnreadableError: Whatever pydicom met in a damaged file. Its text may quote a value as well,
+            the name of its type does not.
+    """
+    try:
+        with _LOCK, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (UnreadableError, MemoryError):
+        raise
+    except Exception as error:
+        raise UnreadableError(
+            f"the structure of the DICOM file is damaged ({type(error).__name__}). {_DAMAGED}"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -144,24 +166,15 @@ def read_header(data: bytes, limits: ReadLimits) -> Header:
         data = _with_plain_meta(_inflate(data[begin:], limits))
     import pydicom
 
-    try:
-        with _LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = pydicom.dcmread(
-                io.BytesIO(data), force=data[128:132] != b"DICM", specific_tags=list(_WANTED)
-            )
-            if not syntax:  # no file meta information: pydicom has found out by looking
-                implicit, little = found.original_encoding
-                explicit = EXPLICIT_LITTLE_ENDIAN if little else EXPLICIT_BIG_ENDIAN
-                syntax = IMPLICIT_LITTLE_ENDIAN if implicit else explicit
-            return _header(found, syntax)
-    except UnreadableError:
-        raise
-    except Exception as error:
-        # Whatever pydicom meets in a damaged file; its text may quote a value, its type does not.
-        raise UnreadableError(
-            f"the structure of the DICOM file is damaged ({type(error).__name__}). {_DAMAGED}"
-        ) from error
+    with quiet_pydicom():
+        found = pydicom.dcmread(
+            io.BytesIO(data), force=data[128:132] != b"DICM", specific_tags=list(_WANTED)
+        )
+        if not syntax:  # no file meta information: pydicom has found out by looking
+            implicit, little = found.original_encoding
+            explicit = EXPLICIT_LITTLE_ENDIAN if little else EXPLICIT_BIG_ENDIAN
+            syntax = IMPLICIT_LITTLE_ENDIAN if implicit else explicit
+        return _header(found, syntax)
 
 
 def _file_meta(data: bytes) -> tuple[str, int]:
