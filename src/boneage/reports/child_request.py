@@ -12,6 +12,7 @@ from boneage.growth.adult_height import require_height
 from boneage.growth.references import require_age
 from boneage.growth.sds import Norm
 from boneage.inference.inputs import InputFile
+from boneage.radiographs.readers import age_months_in_file
 
 __all__ = ["Facts", "ReportRequest", "report_request"]
 
@@ -65,7 +66,8 @@ def report_request(
     Args:
         path: ``--report``; None for no report.
         files: The inputs, one or more.
-        labels: The label table; beside the sex it may give the child, the age and the height.
+        labels: The label table; beside the sex it may give the child, the age and the height. Where
+            neither it nor ``age_months`` gives an age, that in the header of a DICOM file is taken.
         out: Where the rows go.
         age_months: ``--age-months``; goes before the table.
         height_cm: ``--height-cm``; goes before the table.
@@ -96,7 +98,7 @@ def report_request(
         return _of_several(Path(path), files, labels, visits, chosen, given)
     (file,) = files
     visit = visits.get(file.id) or Visit(file.id, "", None, None, "")
-    age_months = visit.age_months if age_months is None else age_months
+    age_months = _age_of(file, visit) if age_months is None else age_months
     if height_cm is not None and age_months is None:
         raise SettingsError("--height-cm needs --age-months: adult height goes by both.")
     height_cm = visit.height_cm if height_cm is None else height_cm
@@ -136,17 +138,23 @@ def _of_several(
             f"--report is about one child, and these are of {len(children)}: {_some(children)}. "
             "Name the radiographs of one of them."
         )
-    ageless = [visit.id for visit in visits.values() if visit.age_months is None]
+    ages = {file.id: _age_of(file, visits[file.id]) for file in files}
+    ageless = [name for name, age in ages.items() if age is None]
     if ageless:
         raise LabelsError(
             f"{labels.path} gives no chronological age for {_some(ageless)}: --report needs the "
-            "column age_months for several radiographs of a child."
+            "column age_months for several radiographs of a child, unless DICOM headers give it."
         )
     sexes = {labels.sex_of(file.id) for file in files} - {None}
     if len(sexes) > 1:
         raise LabelsError(f"{labels.path} gives the child {children[0]} two sexes: correct it.")
-    facts = {name: Facts(visit.age_months, visit.height_cm) for name, visit in visits.items()}
+    facts = {name: Facts(age, visits[name].height_cm) for name, age in ages.items()}
     return ReportRequest(path, children[0], norm, facts)
+
+
+def _age_of(file: InputFile, visit: Visit) -> float | None:
+    """The age in the table, else the one in the header of a DICOM file."""
+    return age_months_in_file(file.path) if visit.age_months is None else visit.age_months
 
 
 def _check_place(

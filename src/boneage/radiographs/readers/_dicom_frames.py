@@ -220,5 +220,5 @@ def _photometric_for_gdcm(stored: StoredPixels) -> str:
 def _name_of(transfer_syntax: str) -> str:
     from pydicom.uid import UID
 
-    name = UID(transfer_syntax).name
+    name = UID(transfer_syntax, validation_mode=0).name  # 0: without a warning that quotes it
     return transfer_syntax if name == transfer_syntax else f"{name} ({transfer_syntax})"
