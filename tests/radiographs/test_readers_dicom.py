@@ -246,7 +246,7 @@ def test_failed(tmp_path, name):
 
 
 def test_a_report_holds_no_picture(tmp_path):
-    dataset = hand_dataset(GRID)
+    dataset = hand_dataset(GRID, SOPClassUID=pydicom.uid.BasicTextSRStorage)
     for name in ("PixelData", "Rows", "Columns", "BitsStored", "BitsAllocated", "HighBit"):
         delattr(dataset, name)
     dataset.save_as(tmp_path / "report", enforce_file_format=True)

@@ -48,7 +48,7 @@ class StoredPixels:
         height_px: Rows.
         channels: Samples per Pixel, 1 or 3.
         bits_allocated: 8 or 16.
-        bits: Bits Stored, 1 to ``bits_allocated``.
+        bits: Bits Stored, 8 to ``bits_allocated``.
         high_bit: Place of the highest of them.
         signed: Whether Pixel Representation is 1.
         photometric: Photometric Interpretation.

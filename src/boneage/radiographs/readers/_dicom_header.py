@@ -40,13 +40,14 @@ _PIXEL_DATA = 0x7FE00010
 _SEQUENCES = frozenset({0x00082218, 0x00283000, 0x00283010})
 # The float pixel data of PS3.3 C.7.6.24 are kept to be told from no pixel data at all.
 _WANTED = (
-    0x00080005, 0x00080012, 0x00080016, 0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A,
-    0x00080060, 0x00082218, 0x00100030, 0x00100040, 0x00101010, 0x00180015, 0x00181114, 0x00181164,
+    0x00041200, 0x00080005, 0x00080016, 0x00080020, 0x00080021, 0x00080022, 0x00080023, 0x0008002A,
+    0x00082218, 0x00100030, 0x00100040, 0x00101010, 0x00180015, 0x00181114, 0x00181164,
     0x00182010, 0x00185101, 0x00200060, 0x00200062, 0x00280002, 0x00280004, 0x00280006, 0x00280008,
     0x00280010, 0x00280011, 0x00280030, 0x00280100, 0x00280101, 0x00280102, 0x00280103, 0x00280120,
     0x00280121, 0x00280A02, 0x00281050, 0x00281051, 0x00281052, 0x00281053, 0x00281056, 0x00283000,
     0x00283010, 0x7FE00008, 0x7FE00009, _PIXEL_DATA,
 )  # fmt: skip
+_ENDED_EARLY = " in file <no filename>"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # PS3.5 table 6.2-1, DS
 
 # pydicom tells of oddities by warnings, and what decides on those belongs to the whole process.
@@ -62,9 +63,12 @@ def quiet_pydicom() -> Iterator[None]:
             the name of its type does not.
     """
     try:
-        with _LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _LOCK, warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             yield
+        # pydicom drops the whole data set where the file ends early, and only warns of it.
+        if any(str(item.message).endswith(_ENDED_EARLY) for item in said):
+            raise UnreadableError(f"the DICOM file is cut short. {_DAMAGED}")
     except (UnreadableError, MemoryError):
         raise
     except Exception as error:
@@ -227,7 +231,7 @@ def _header(found: Any, syntax: str) -> Header:
     for tag in [int(tag) for tag in found.keys()]:  # noqa: SIM118 (a data set is no mapping)
         if tag in _SEQUENCES:
             continue
-        raw = found.get_item(tag)
+        raw = _whole(found.get_item(tag))
         if tag < _PIXEL_DATA & 0xFFFF0000 and isinstance(raw.value, bytes):
             values[tag] = raw.value
     sequences = {
@@ -235,14 +239,20 @@ def _header(found: Any, syntax: str) -> Header:
     }
     pixels = None
     if _PIXEL_DATA in found:
-        raw = found.get_item(_PIXEL_DATA)
-        if raw.length not in (_UNDEFINED_LENGTH, len(raw.value or b"")):
-            raise UnreadableError(f"the DICOM file is cut short in its pixels. {_DAMAGED}")
+        raw = _whole(found.get_item(_PIXEL_DATA))
         pixels = PixelElement(
             raw.value or b"", raw.length == _UNDEFINED_LENGTH, (raw.VR or "OW") == "OW"
         )
     has_floats = 0x7FE00008 in found or 0x7FE00009 in found
     return Header(values, little, sequences, syntax, pixels, has_floats)
+
+
+def _whole(raw: Any) -> Any:
+    """The element, unless the file ends in it: pydicom then gives what is left of its value."""
+    announced = getattr(raw, "length", _UNDEFINED_LENGTH)
+    if announced not in (_UNDEFINED_LENGTH, len(raw.value or b"")):
+        raise UnreadableError(f"the DICOM file is cut short. {_DAMAGED}")
+    return raw
 
 
 def _item(dataset: Any) -> Header:

@@ -33,8 +33,12 @@ __all__ = ["age_months_in", "read"]
 
 _DAMAGED = "Copy or export it again"
 _SAMPLES, _PHOTOMETRIC, _PLANAR, _FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
+_SOP_CLASS, _FILE_SET = 0x00080016, 0x00041200  # of an object, of a DICOMDIR
 _ROWS, _COLUMNS = 0x00280010, 0x00280011
 _ALLOCATED, _STORED, _HIGH_BIT, _SIGNED = 0x00280100, 0x00280101, 0x00280102, 0x00280103
+# Computed Radiography, the family of Digital X-Ray, Secondary Capture and its multi-frame family.
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_IMAGE_CLASSES = (f"{_STORAGE}1.", f"{_STORAGE}7.")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
 # Lossy compression of colour leaves channels that were equal equal to within a rounding.
@@ -85,7 +89,8 @@ def _refuse_what_is_no_radiograph(header: Header) -> None:
     if header.pixels is None:
         if header.has_float_pixels:
             raise UnsuitableError("it holds floating-point pixels, which no radiograph has")
-        if _ROWS in header.values:
+        is_image = f"{header.text(_SOP_CLASS)}.".startswith(_IMAGE_CLASSES)
+        if is_image or not header.values.keys() & {_SOP_CLASS, _FILE_SET}:
             raise UnreadableError(f"its pixel data are missing: it is cut short. {_DAMAGED}")
         raise UnsuitableError(
             "it is a DICOM file without a picture (a report, a presentation state, a DICOMDIR or "
@@ -123,7 +128,7 @@ def _stored_pixels(header: Header) -> StoredPixels:
     allocated, bits = header.integer(_ALLOCATED), header.integer(_STORED)
     high_bit = header.integer(_HIGH_BIT, bits - 1)
     signed = header.integer(_SIGNED, 0)
-    if allocated not in (8, 16) or not 1 <= bits <= high_bit + 1 <= allocated or signed > 1:
+    if allocated not in (8, 16) or not 8 <= bits <= high_bit + 1 <= allocated or signed > 1:
         raise UnreadableError(
             f"its pixels have {bits} bits up to bit {high_bit} in {allocated}, which is not read "
             "here. Export it with 8 to 16 bits"

@@ -1,5 +1,6 @@
 """DICOMDIR: the file on a disc that lists the others (PS3.10, 8.6; PS3.3, annex F)."""
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +52,9 @@ def read_dicomdir(path: str | os.PathLike[str]) -> DicomDir:
 
     folder = os.path.dirname(os.fspath(path))
     with quiet_pydicom():
-        found = pydicom.dcmread(os.fspath(path), specific_tags=[_RECORDS])
+        with open(path, "rb") as file:
+            content = io.BytesIO(file.read())
+        found = pydicom.dcmread(content, specific_tags=[_RECORDS])
         records = [] if _RECORDS not in found else list(found[_RECORDS].value)
         files = [
             (kind, os.path.join(folder, *parts)) for kind, parts in map(_file_of, records) if parts
