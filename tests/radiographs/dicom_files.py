@@ -26,12 +26,12 @@ DCMTK = {
     "big endian": ["dcmconv", "+tb"],
     "deflated": ["dcmconv", "+td"],
     "rle": ["dcmcrle"],
-    "jpeg baseline": ["dcmcjpeg", "+eb", "+q", "98"],
-    "jpeg extended": ["dcmcjpeg", "+ee", "+q", "98"],
-    "jpeg lossless": ["dcmcjpeg", "+el"],
-    "jpeg lossless sv1": ["dcmcjpeg", "+e1"],
-    "jpeg-ls": ["dcmcjpls"],
-    "jpeg-ls lossy": ["dcmcjpls", "+en", "+md", "2"],
+    "jpeg baseline": ["dcmcjpeg", "+un", "+eb", "+q", "98"],
+    "jpeg extended": ["dcmcjpeg", "+un", "+ee", "+q", "98"],
+    "jpeg lossless": ["dcmcjpeg", "+un", "+el"],
+    "jpeg lossless sv1": ["dcmcjpeg", "+un", "+e1"],
+    "jpeg-ls": ["dcmcjpls", "+un"],
+    "jpeg-ls lossy": ["dcmcjpls", "+un", "+en", "+md", "1"],
 }
 PILLOW = {"jpeg 2000": JPEG2000Lossless, "jpeg 2000 lossy": JPEG2000}
 LOSSY = ("jpeg baseline", "jpeg extended", "jpeg-ls lossy", "jpeg 2000 lossy")
@@ -56,7 +56,7 @@ def hand_dataset(
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
     for name in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-        setattr(dataset, name, generate_uid())
+        setattr(dataset, name, generate_uid(entropy_srcs=[name]))
     dataset.PatientName, dataset.PatientID = "Secret^Name", "SECRET-7"
     dataset.StudyID, dataset.Modality = "", "DX"
     dataset.Rows, dataset.Columns = grey.shape[:2]
@@ -107,7 +107,7 @@ def _with_pillow(path: Path, uid: str, out: Path) -> Path:
     codestream = io.BytesIO()
     Image.fromarray(dataset.pixel_array).save(
         codestream, "JPEG2000", no_jp2=True, irreversible=uid == JPEG2000,
-        quality_mode="rates", quality_layers=[8] if uid == JPEG2000 else [0],
+        quality_mode="rates", quality_layers=[4] if uid == JPEG2000 else [0],
     )  # fmt: skip
     dataset.file_meta.TransferSyntaxUID = uid
     dataset.PixelData = encapsulate([codestream.getvalue()])

@@ -27,6 +27,7 @@ __all__ = [
     "PixelElement",
     "quiet_pydicom",
     "read_header",
+    "whole",
 ]
 
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
@@ -231,15 +232,16 @@ def _header(found: Any, syntax: str) -> Header:
     for tag in [int(tag) for tag in found.keys()]:  # noqa: SIM118 (a data set is no mapping)
         if tag in _SEQUENCES:
             continue
-        raw = _whole(found.get_item(tag))
+        raw = whole(found.get_item(tag))
         if tag < _PIXEL_DATA & 0xFFFF0000 and isinstance(raw.value, bytes):
             values[tag] = raw.value
-    sequences = {
-        tag: tuple(_item(item) for item in found[tag].value) for tag in _SEQUENCES if tag in found
-    }
+    sequences = {}
+    for tag in _SEQUENCES & {int(tag) for tag in found.keys()}:  # noqa: SIM118
+        whole(found.get_item(tag))
+        sequences[tag] = tuple(_item(item) for item in found[tag].value)
     pixels = None
     if _PIXEL_DATA in found:
-        raw = _whole(found.get_item(_PIXEL_DATA))
+        raw = whole(found.get_item(_PIXEL_DATA))
         pixels = PixelElement(
             raw.value or b"", raw.length == _UNDEFINED_LENGTH, (raw.VR or "OW") == "OW"
         )
@@ -247,8 +249,12 @@ def _header(found: Any, syntax: str) -> Header:
     return Header(values, little, sequences, syntax, pixels, has_floats)
 
 
-def _whole(raw: Any) -> Any:
-    """The element, unless the file ends in it: pydicom then gives what is left of its value."""
+def whole(raw: Any) -> Any:
+    """The element, unless the file ends in it: pydicom then gives what is left of its value.
+
+    Raises:
+        UnreadableError: It does.
+    """
     announced = getattr(raw, "length", _UNDEFINED_LENGTH)
     if announced not in (_UNDEFINED_LENGTH, len(raw.value or b"")):
         raise UnreadableError(f"the DICOM file is cut short. {_DAMAGED}")
@@ -259,7 +265,7 @@ def _item(dataset: Any) -> Header:
     values: dict[int, bytes] = {}
     little = True
     for tag in [int(tag) for tag in dataset.keys()]:  # noqa: SIM118
-        raw = dataset.get_item(tag)
+        raw = whole(dataset.get_item(tag))
         if isinstance(raw.value, bytes):
             values[tag] = raw.value
             little = bool(getattr(raw, "is_little_endian", little))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boneage.errors import UnreadableError, require_extra
-from boneage.radiographs.readers._dicom_header import quiet_pydicom
+from boneage.radiographs.readers._dicom_header import quiet_pydicom, whole
 from boneage.radiographs.readers.recognise import holds_dicom
 
 __all__ = ["DicomDir", "is_dicomdir", "read_dicomdir"]
@@ -55,7 +55,10 @@ def read_dicomdir(path: str | os.PathLike[str]) -> DicomDir:
         with open(path, "rb") as file:
             content = io.BytesIO(file.read())
         found = pydicom.dcmread(content, specific_tags=[_RECORDS])
-        records = [] if _RECORDS not in found else list(found[_RECORDS].value)
+        records: list[Any] = []
+        if _RECORDS in found:
+            whole(found.get_item(_RECORDS))
+            records = list(found[_RECORDS].value)
         files = [
             (kind, os.path.join(folder, *parts)) for kind, parts in map(_file_of, records) if parts
         ]
@@ -68,8 +71,10 @@ def read_dicomdir(path: str | os.PathLike[str]) -> DicomDir:
 
 def _file_of(record: Any) -> tuple[str, list[str]]:
     """Type of a directory record, and the parts of the path it refers to."""
-    kind, file_id = record.get_item(_RECORD_TYPE), record.get_item(_FILE_ID)
-    if kind is None or file_id is None or not file_id.value:
+    if _RECORD_TYPE not in record or _FILE_ID not in record:
+        return "", []
+    kind, file_id = (whole(record.get_item(tag)) for tag in (_RECORD_TYPE, _FILE_ID))
+    if not file_id.value:
         return "", []
     parts = [part.strip(" \0") for part in _text(file_id.value).split("\\")]
     if any(part in ("", ".", "..") or set(part) & set("/\0:") for part in parts):
