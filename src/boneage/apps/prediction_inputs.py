@@ -16,7 +16,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT",
-        help="Radiographs: files, folders (searched with their subfolders) and globs.",
+        help="Radiographs: files, folders (searched with their subfolders), globs, a DICOMDIR.",
     ),
 ]
 
@@ -33,8 +33,8 @@ SexOption = Annotated[
     str | None,
     typer.Option(
         metavar="female|male",
-        help="Sex of every child. Goes before --labels; where the two disagree the row says "
-        "so. The sex is never assumed.",
+        help="Sex of every child. Goes before --labels, and both before the header of a DICOM "
+        "file; where they disagree the row says so. The sex is never assumed.",
     ),
 ]
 
