@@ -69,6 +69,44 @@ def test_signed(tmp_path, hand, syntax):
     np.testing.assert_array_equal(result, -1 - pixels.astype(np.float32))
 
 
+FOREIGN = Path(pydicom.__file__).parent / "data" / "test_files"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["image_dfl.dcm", "JPEG2000.dcm", "JPEGLSNearLossless_08.dcm", "JPEGLSNearLossless_16.dcm"],
+)
+def test_files_of_other_devices(name):
+    """They come with pydicom, and with oddities: a checksum after deflated data, padding by FF."""
+    wanted = pydicom.dcmread(FOREIGN / name).pixel_array
+    np.testing.assert_array_equal(read_radiograph(FOREIGN / name).pixels, wanted)
+
+
+@pytest.mark.parametrize(
+    "kind", ["RLE", "bigendian", "expb", "implicit", "jp2klossless", "jpeg_ls_lossless"]
+)
+def test_one_picture_in_several_files(kind):
+    """Signed values with a window, from one device, put into other transfer syntaxes by others."""
+    wanted = read_radiograph(FOREIGN / "MR_small.dcm").pixels
+    found = read_radiograph(FOREIGN / f"MR_small_{kind}.dcm").pixels
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("name", ["JPGExtended.dcm", "JPEG-lossy.dcm"])
+def test_twelve_bits_that_pydicom_does_not_decode(name):
+    pixels = read_radiograph(FOREIGN / name).pixels
+    assert pixels.shape == (1024, 256)
+    assert 255 < pixels.max() < 4096
+
+
+def test_a_checksum_after_deflated_data_is_checked(tmp_path):
+    data = bytearray((FOREIGN / "image_dfl.dcm").read_bytes())
+    data[-6] ^= 1
+    (tmp_path / "hand.dcm").write_bytes(data)
+    with pytest.raises(UnreadableError, match="deflated DICOM file is damaged"):
+        read_radiograph(tmp_path / "hand.dcm")
+
+
 def test_bits_that_are_not_stored_do_not_matter(tmp_path):
     overlay = np.uint16(1 << 14)
     path = write_dicom(tmp_path / "a.dcm", GRID | overlay, 12)

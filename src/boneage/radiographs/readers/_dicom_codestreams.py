@@ -18,6 +18,7 @@ _FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, _SOF_LS)
 # In a scan FF 00 is a stuffed byte and D0 to D7 are restart markers; in JPEG-LS a bit is stuffed.
 _AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _AFTER_SCAN_LS = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
+_PADDING = b"\0\xff"  # either fills a frame up to an even length
 _MAX_SCANS = 100
 _MAX_TILE_PARTS = 65_535
 
@@ -51,7 +52,7 @@ def jpeg_shape(frame: bytes) -> FrameShape:
                 raise _damaged()
             end = following.start()
         at = end
-    if shape is None or scans == 0 or frame[at:].strip(b"\0\xff"):
+    if shape is None or scans == 0 or frame[at:].strip(_PADDING):
         raise _damaged()
     return shape
 
@@ -99,11 +100,11 @@ def _tiles(frame: bytes, at: int) -> set[int]:
             raise _damaged()
         tile, length = struct.unpack(">HI", frame[at + 4 : at + 10])
         found.add(tile)
-        end = len(frame.rstrip(b"\0")) - 2 if length == 0 else at + length
+        end = len(frame.rstrip(_PADDING)) - 2 if length == 0 else at + length
         if end < at + 12 or end > len(frame):
             raise _damaged()
         at = end
-    if frame[at : at + 2] != b"\xff\xd9" or frame[at + 2 :].strip(b"\0"):
+    if frame[at : at + 2] != b"\xff\xd9" or frame[at + 2 :].strip(_PADDING):
         raise _damaged()
     return found
 

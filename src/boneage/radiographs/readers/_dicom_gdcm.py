@@ -27,8 +27,12 @@ _CHILD = Path(__file__).with_name("_gdcm_child.py")
 _TIMEOUT_S = 120
 """The largest radiographs take seconds; what takes longer is not going to end."""
 
-# libjpeg says this when GDCM tries its 8-bit decoder before the one for 12 bits.
-_HARMLESS = (b"Unsupported JPEG data precision 12",)
+# libjpeg says the first when GDCM tries its 8-bit decoder before the one for 12 bits, the second of
+# numbers that mean something in progressive JPEG only, and that some devices leave at 0.
+_HARMLESS = (
+    b"Unsupported JPEG data precision 12",
+    b"Invalid SOS parameters for sequential JPEG",
+)
 
 
 @dataclass(frozen=True)

@@ -213,8 +213,11 @@ def _inflate(packed: bytes, limits: ReadLimits) -> bytes:
             f"the deflated DICOM file is beyond the limit of {limits.max_file_bytes:,} bytes once "
             "it is inflated. Is it a radiograph?"
         )
-    # The format pads with one zero to an even length; deflate has no checksum of its own here.
-    if not inflater.eof or inflater.unused_data.strip(b"\0"):
+    # The format pads with a zero to an even length. Some writers leave the trailer of gzip there
+    # (RFC 1952, 2.3.1), a checksum and the length; all else is a stream that ended too early.
+    rest = inflater.unused_data
+    trailer = struct.pack("<II", zlib.crc32(plain), len(plain) & 0xFFFFFFFF)
+    if not inflater.eof or (rest.strip(b"\0") and rest[:8] != trailer):
         raise UnreadableError(f"the deflated DICOM file is damaged or cut short. {_DAMAGED}")
     return plain
 
