@@ -4,6 +4,10 @@ Both belong to the study of the radiograph that they are about, so that a PACS s
 """
 
 from boneage.reports.dicom_results.deidentify import Deidentify
-from boneage.reports.dicom_results.writing import DicomResults, write_dicom_results
+from boneage.reports.dicom_results.writing import (
+    DicomResults,
+    require_dicom,
+    write_dicom_results,
+)
 
-__all__ = ["Deidentify", "DicomResults", "write_dicom_results"]
+__all__ = ["Deidentify", "DicomResults", "require_dicom", "write_dicom_results"]

@@ -72,7 +72,8 @@ class Deidentify:
         new.SOPClassUID = header.SOPClassUID
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
             setattr(new, keyword, self.uid(str(header[keyword].value)))
-        new.PatientID = new.PatientName = self._hash("patient", issuer, person)[:8].hex()
+        new.PatientID = self._hash("patient", issuer, person)[:8].hex()
+        new.PatientName = f"Deidentified^{new.PatientID}"
         for keyword in (
             "PatientBirthDate",
             "StudyDate",
@@ -84,6 +85,7 @@ class Deidentify:
             setattr(new, keyword, "")
         new.PatientSex = header.get("PatientSex") if header.get("PatientSex") in ("F", "M") else ""
         new.PatientIdentityRemoved = "YES"
+        new.LongitudinalTemporalInformationModified = "REMOVED"  # PS3.15 E.2
         new.DeidentificationMethod = _METHOD
         new.DeidentificationMethodCodeSequence = [
             CodedConcept.from_code(code)

@@ -1,10 +1,12 @@
 """The structured report: figures with codes, after TID 1500 "Measurement Report" (PS3.16).
 
-A radiograph without a bone age gets a report as well. Who looks into a study must be able to tell
-"the software refused" from "the software has not run", and the standard has a place for it: a
-measurement without a value, with the reason in its place (PS3.3 C.18.1, Numeric Value Qualifier).
+A radiograph without a bone age gets a report as well: who looks into a study must be able to tell
+"the software refused" from "the software has not run". It holds no number. PS3.3 C.18.1 would have
+a measurement without a value and the reason in its place, but readers in wide use, highdicom's
+among them, cannot read that; so the same code of CID 42 stands as a coded evaluation.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -24,8 +26,9 @@ from highdicom.sr import (
     NumContentItem,
     ObservationContext,
     ObserverContext,
+    QualitativeEvaluation,
     RelationshipTypeValues,
-    SourceImageForMeasurement,
+    SourceImageForMeasurementGroup,
     TextContentItem,
     TrackingIdentifier,
 )
@@ -161,59 +164,60 @@ def _context(visit: ChildVisit, card: Card) -> ObservationContext:
 def _group(
     source: Dataset, outcome: Outcome, visit: ChildVisit
 ) -> MeasurementsAndQualitativeEvaluations:
-    """The figures and what is to be said of them (TID 1501)."""
+    """The figures, where they come from, and what is to be said of them (TID 1501)."""
     side = {"L": concepts.LEFT, "R": concepts.RIGHT}.get(laterality_of(source))
     site = FindingSite(_code(concepts.HAND), laterality=None if side is None else _code(side))
-    measurements = [_bone_age(source, outcome, visit)]
-    if visit.interval_months is not None:
-        lower, upper = visit.interval_months
-        limits = ((concepts.LOWER_LIMIT, lower), (concepts.UPPER_LIMIT, upper))
-        measurements += [
-            Measurement(_code(name), round(value, 1), _code(concepts.MONTH))
-            for name, value in limits
-        ]
-        if outcome.level is not None:
-            level = round(100 * outcome.level, 1)
-            measurements.append(Measurement(_code(concepts.LEVEL), level, _code(concepts.PERCENT)))
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=outcome.uid(source, "tracking"), identifier="Bone age"
         ),
         finding_sites=[site],
-        measurements=measurements,
+        method=_code(concepts.GREULICH_PYLE),
+        algorithm_id=_algorithm(outcome.card),
+        measurements=list(_measurements(outcome, visit)),
+        qualitative_evaluations=list(_evaluations(visit)),
+        source_images=[
+            SourceImageForMeasurementGroup(str(source.SOPClassUID), str(source.SOPInstanceUID))
+        ],
     )
     for name, text in _texts(outcome, visit):
         group[0].ContentSequence.append(TextContentItem(_code(name), text, _CONTAINS))
     return group
 
 
-def _bone_age(source: Dataset, outcome: Outcome, visit: ChildVisit) -> Measurement:
-    """The bone age (TID 300), or a measurement without a value that says why."""
-    months, card = visit.row.bone_age_months, outcome.card
+def _algorithm(card: Card) -> AlgorithmIdentification:
+    """The model (TID 4019); its file's hash tells apart what may bear one name and version."""
     graph = card.files.get("model.onnx")
-    score = visit.score
-    measurement = Measurement(
-        _code(concepts.BONE_AGE),
-        round(months or 0.0, 1),
-        _code(concepts.MONTH),
-        method=_code(concepts.GREULICH_PYLE),
-        algorithm_id=AlgorithmIdentification(
-            card.name,
-            card.version,
-            parameters=[] if graph is None else [f"SHA-256 of the network: {graph}"],
-            family=_code(concepts.ALGORITHM_FAMILY),
-        ),
-        properties=None if score is None else _growth(score),
-        referenced_images=[
-            SourceImageForMeasurement(str(source.SOPClassUID), str(source.SOPInstanceUID))
-        ],
+    return AlgorithmIdentification(
+        card.name,
+        card.version,
+        parameters=None if graph is None else [f"SHA-256 of the network: {graph}"],
+        family=_code(concepts.ALGORITHM_FAMILY),
     )
+
+
+def _measurements(outcome: Outcome, visit: ChildVisit) -> Iterator[Measurement]:
+    """The bone age and the limits of its interval (TID 300)."""
+    months, month = visit.row.bone_age_months, _code(concepts.MONTH)
     if months is None:
-        item = measurement[0]
-        item.MeasuredValueSequence = []  # type 2: empty if there is no value
+        return
+    properties = None if visit.score is None else _growth(visit.score)
+    yield Measurement(_code(concepts.BONE_AGE), round(months, 1), month, properties=properties)
+    if visit.interval_months is None:
+        return
+    lower, upper = visit.interval_months
+    yield Measurement(_code(concepts.LOWER_LIMIT), round(lower, 1), month)
+    yield Measurement(_code(concepts.UPPER_LIMIT), round(upper, 1), month)
+    if outcome.level is not None:
+        level = round(100 * outcome.level, 1)
+        yield Measurement(_code(concepts.LEVEL), level, _code(concepts.PERCENT))
+
+
+def _evaluations(visit: ChildVisit) -> Iterator[QualitativeEvaluation]:
+    """What stands in place of a bone age."""
+    if visit.row.bone_age_months is None:
         reason = concepts.FAILED if visit.row.status == "failed" else concepts.NOT_ATTEMPTED
-        item.NumericValueQualifierCodeSequence = [_code(reason)]
-    return measurement
+        yield QualitativeEvaluation(_code(concepts.BONE_AGE), _code(reason))
 
 
 def _growth(score: SDScore) -> MeasurementProperties:

@@ -93,8 +93,9 @@ def copy_patient_and_study(header: Dataset, target: SOPClass) -> None:
     source.SOPClassUID = ComputedRadiographyImageStorage
     with quiet_pydicom():
         target.copy_patient_and_study_information(source)
-    if "TimezoneOffsetFromUTC" in header:
-        target.TimezoneOffsetFromUTC = header.TimezoneOffsetFromUTC
+    for keyword in ("TimezoneOffsetFromUTC", "LongitudinalTemporalInformationModified"):
+        if keyword in header:
+            setattr(target, keyword, header[keyword].value)
     target.SpecificCharacterSet = UTF8
 
 

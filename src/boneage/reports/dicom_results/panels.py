@@ -14,7 +14,7 @@ __all__ = ["panels"]
 
 _TALLEST = 660
 _WIDEST = 460
-_NARROWEST = 320
+_NARROWEST = 300
 _MOST_ENLARGED = 4.0
 _BAR = 16
 _SPACE = 12
@@ -47,7 +47,7 @@ def panels(radiograph: Radiograph, heat_map: HeatMap | None) -> list[Picture]:
 def _size_words(factor: float) -> str:
     if factor < 1:
         return "As in the file, reduced. Not for reading."
-    enlarged = "" if factor == 1 else f", enlarged {factor:.1f} times"
+    enlarged = "" if factor == 1 else f", enlarged {round(factor, 1):g} times"
     return f"As in the file{enlarged}. Not for reading."
 
 

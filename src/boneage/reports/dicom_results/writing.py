@@ -166,7 +166,8 @@ def _set_clock(result: "SOPClass") -> None:
 def _without_name(message: str, source: Path) -> str:
     """A row's message without the file's name, which often is the name of a child."""
     for name in sorted({str(source), source.name, source.stem}, key=len, reverse=True):
-        message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)(: )?", "", message)
+        message = re.sub(rf"(^|; ){re.escape(name)}: ", r"\1", message)
+        message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "this file", message)
     return message[:1].upper() + message[1:]
 
 
