@@ -1,5 +1,6 @@
 """Text on a picture: measured, wrapped and drawn in the scalable font that OpenCV brings."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,9 @@ from boneage.errors import MissingExtraError
 __all__ = ["TextStyle", "draw_text", "height_px", "require_fonts", "wrapped"]
 
 _LINE = 1.4
+
+# Without it, letters drawn by several threads came out different now and then (OpenCV 5.0.0).
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class TextStyle:
     def width_px(self, text: str) -> int:
         """What a line takes from left to right, in pixels."""
         origin = (0, 0)
-        box = cv2.getTextSize(origin, text, origin, _font(), self.size_px, self.weight)
+        with _ONE_AT_A_TIME:
+            box = cv2.getTextSize(origin, text, origin, _font(), self.size_px, self.weight)
         return int(box[2])
 
 
@@ -92,9 +97,10 @@ def draw_text(
     """
     for line in lines:
         base = top_px + round(style.size_px * 1.05)
-        cv2.putText(
-            picture, line, (left_px, base), style.colour, _font(), style.size_px, style.weight
-        )
+        with _ONE_AT_A_TIME:
+            cv2.putText(
+                picture, line, (left_px, base), style.colour, _font(), style.size_px, style.weight
+            )
         top_px += style.line_px
     return top_px
 

@@ -124,7 +124,7 @@ class Deidentify:
 def _values(header: "Dataset") -> Iterator[str]:
     """Texts of the header that may identify, and the parts of names among them."""
     for element in header.iterall():
-        if element.VR not in ("PN", "LO", "SH", "LT", "ST", "UT", "UC", "DA", "DT", "UI", "AE"):
+        if element.VR not in _TEXTS:
             continue
         if element.keyword in _HARMLESS:
             continue
@@ -134,6 +134,8 @@ def _values(header: "Dataset") -> Iterator[str]:
             parts = re.split(r"[\^=\s]+", text) if element.VR == "PN" else [text]
             yield from (part for part in {text, *parts} if len(part) >= _LEAST_WORD)
 
+
+_TEXTS = frozenset({"AE", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UT"})
 
 # Words such as HAND or a model's name must not vanish from every message.
 _HARMLESS = frozenset(
