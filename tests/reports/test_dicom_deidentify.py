@@ -10,7 +10,7 @@ import cv2
 import pytest
 from dicom_answers import RADIOGRAPH, answer, codes_of, items, row, source_in, written
 from dicom_sources import CR, IDENTITY
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
@@ -52,7 +52,9 @@ def bytes_of(results: Any) -> bytes:
 
 
 @given(identity=identities)
-@settings(max_examples=20)
+@settings(
+    max_examples=20, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)  # shrinking: minutes
 def test_nothing_of_the_identity_is_left(identity: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
