@@ -71,7 +71,7 @@ def test_dcmtk_reads_figures_and_codes(tmp_path: Path) -> None:
         '(interval-upper,99BONEAGE[1],"Upper limit of prediction interval")="143.9" (mo,UCUM',
         '(interval-level,99BONEAGE[1],"Level of prediction interval")="90.0" (%,UCUM',
         '(121416,DCM,"Z-Score of measurement")="0.14" (1,UCUM,"no units")',
-        '(252956001,SCT,"Greulich and Pyle bone age assessment")',
+        '(greulich-pyle,99BONEAGE[1],"Greulich and Pyle, estimated by a neural network")',
         '"Finding Site")=(85562004,SCT,"Hand")',
         '"Laterality")=(7771000,SCT,"Left")',
         "Research software, not a medical device.",

@@ -58,9 +58,6 @@ class Concept:
 # for the quantity, and its value set hspc-boneageUOM has the units mo and a.
 BONE_AGE = Concept("37362-1", "LN", "XR Bone age")
 
-# SNOMED CT, procedure: what the radiographs that the model learned from were read by.
-GREULICH_PYLE = Concept("252956001", "SCT", "Greulich and Pyle bone age assessment")
-
 HAND = Concept("85562004", "SCT", "Hand")  # PS3.16 CID 4
 LEFT = Concept("7771000", "SCT", "Left")  # PS3.16 CID 244
 RIGHT = Concept("24028007", "SCT", "Right")
@@ -84,6 +81,12 @@ FAILED = Concept("114006", "DCM", "Measurement failure")
 LOWER_LIMIT = Concept("interval-lower", PRIVATE_SCHEME, "Lower limit of prediction interval")
 UPPER_LIMIT = Concept("interval-upper", PRIVATE_SCHEME, "Upper limit of prediction interval")
 LEVEL = Concept("interval-level", PRIVATE_SCHEME, "Level of prediction interval")
+
+# What the radiographs that the model learned from were read by. SNOMED CT may have a code for the
+# reading, but the part of it that the DICOM standard may be used with does not.
+GREULICH_PYLE = Concept(
+    "greulich-pyle", PRIVATE_SCHEME, "Greulich and Pyle, estimated by a neural network"
+)
 RESEARCH_NOTICE = Concept("research-notice", PRIVATE_SCHEME, "Notice on use")
 
 MONTH = Concept("mo", "UCUM", "month")
