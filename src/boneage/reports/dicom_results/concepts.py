@@ -82,8 +82,8 @@ LOWER_LIMIT = Concept("interval-lower", PRIVATE_SCHEME, "Lower limit of predicti
 UPPER_LIMIT = Concept("interval-upper", PRIVATE_SCHEME, "Upper limit of prediction interval")
 LEVEL = Concept("interval-level", PRIVATE_SCHEME, "Level of prediction interval")
 
-# What the radiographs that the model learned from were read by. SNOMED CT may have a code for the
-# reading, but the part of it that the DICOM standard may be used with does not.
+# What the radiographs that the model learned from were read by. SNOMED CT, as far as PS3.16 uses
+# it, has no code for that.
 GREULICH_PYLE = Concept(
     "greulich-pyle", PRIVATE_SCHEME, "Greulich and Pyle, estimated by a neural network"
 )
