@@ -28,7 +28,7 @@ EXTRAS = {
         "tensorboard",
         "torch",
     ),
-    "dicom": ("highdicom", "pydicom", "pynetdicom", "python-gdcm"),
+    "dicom": ("highdicom", "opencv-python-headless", "pydicom", "pynetdicom", "python-gdcm"),
     "web": ("fastapi", "jinja2", "uvicorn"),
     "cluster": ("ray",),
 }
