@@ -28,7 +28,7 @@ EXTRAS = {
         "tensorboard",
         "torch",
     ),
-    "dicom": ("pydicom", "gdcm", "highdicom", "pynetdicom"),
+    "dicom": ("highdicom", "opencv-python-headless", "pydicom", "pynetdicom", "python-gdcm"),
     "web": ("fastapi", "jinja2", "uvicorn"),
     "cluster": ("ray",),
 }

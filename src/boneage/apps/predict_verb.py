@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boneage.apps.dicom_output import DeidentifyOption, DicomOut, dicom_output, facts_by_id
 from boneage.apps.exits import EXIT_SOME_NOT_OK
 from boneage.apps.prediction_inputs import (
     Inputs,
@@ -106,6 +107,8 @@ def predict(
             metavar="brush|stanford", help="Whose spread counts as normal in --report [brush]."
         ),
     ] = None,
+    dicom_out: DicomOut = None,
+    deidentify: DeidentifyOption = False,
 ) -> None:
     """Estimate the bone age on radiographs.
 
@@ -121,6 +124,7 @@ def predict(
     bulk = _bulk_options(engine, out, workers, part_size, ray_address, overwrite)
     if out is not None and (bulk is None or bulk.is_table):
         check_table_path(out, labels)
+    results = dicom_output(dicom_out, deidentify)
     files, known, table = read_given(inputs, labels, sex)
     request = None
     if any(value is not None for value in (report, age_months, height_cm, norm)):
@@ -138,6 +142,8 @@ def predict(
     if bulk is not None:
         if request is not None:
             raise SettingsError("--report is for one child: leave --engine ray out.")
+        if results is not None:
+            raise SettingsError("--engine ray writes no DICOM results: leave --dicom-out out.")
         from boneage.apps.bulk_predict import predict_in_bulk
 
         all_ok = predict_in_bulk(
@@ -147,6 +153,9 @@ def predict(
         predictor = load(model, level=level, intake=intake)
         outcomes = predict_files(predictor, files, sex=known, labels=table)
         outcomes = with_progress(outcomes, len(files), "Predicting")
+        if results is not None:
+            facts = facts_by_id(files, table, request)
+            outcomes = results.written(outcomes, predictor, facts, request)
         if request is not None:
             from boneage.reports.child_report import write_child_report
 

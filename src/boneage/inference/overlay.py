@@ -31,7 +31,7 @@ OPACITY = 0.45
 # under the common colour blindnesses. Red, green and blue, from younger to older.
 _TABLE = ((0, 114, 178), (86, 180, 233), (255, 255, 255), (230, 159, 0), (213, 94, 0))
 
-_LEAST_WIDTH_PX = 240
+_LEAST_WIDTH_PX = 400
 _MID_GREY = 110
 _WINDOW_PERCENTILES = (0.5, 99.5)
 _STEPS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
@@ -50,8 +50,9 @@ def draw_overlay(
         opacity: How much the strongest colour covers, above 0 to 1.
 
     Returns:
-        Shape (rows, columns, 3), uint8, blue first as OpenCV has it. The radiograph stands in the
-        upper left corner, pixel for pixel; below it is the legend, which is at least 240 px wide.
+        Shape (rows, columns, 3), uint8, blue first as OpenCV has it. The radiograph stands on top,
+        pixel for pixel, or, if it is narrower than 400 px, enlarged by a whole number; the legend
+        is below it.
 
     Raises:
         SettingsError: The opacity is out of range, or the prediction has no heat map.
@@ -62,12 +63,9 @@ def draw_overlay(
         raise SettingsError(f"{prediction.source}: its prediction has no heat map.")
     limit = scale_of(prediction.heat_map.values_months)
     picture = blend(radiograph, prediction.heat_map, limit, opacity=opacity)
-    legend = _legend(max(radiograph.width_px, _LEAST_WIDTH_PX), prediction, limit, opacity)
-    height, width = picture.shape[:2]
-    sheet = np.zeros((height + len(legend), legend.shape[1], 3), np.uint8)
-    sheet[:height, :width] = picture
-    sheet[height:] = legend
-    return sheet
+    times = math.ceil(_LEAST_WIDTH_PX / radiograph.width_px)
+    picture = picture.repeat(times, axis=0).repeat(times, axis=1)
+    return np.vstack([picture, _legend(picture.shape[1], prediction, limit, opacity)])
 
 
 def blend(

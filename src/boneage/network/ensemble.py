@@ -11,7 +11,7 @@ from boneage.network.views import View
 
 __all__ = ["Ensemble"]
 
-_SPREAD_PLACES = 0.7
+_SPREAD_PLACES = 0.5
 """Standard deviation of what a place's contribution is spread over, in places.
 
 A place sees several times its own share of the image. Maps that are spread so far are more faithful

@@ -11,7 +11,15 @@ from boneage.inference.overlay import scale_colours
 from boneage.radiographs.radiograph import Sex
 from boneage.reports.child import ChildVisit
 from boneage.reports.child_style import CHILD_STYLE
-from boneage.reports.child_words import facts_of, how_sure, limits_of, model_facts
+from boneage.reports.child_words import (
+    NO_DECISION,
+    OVERLAY_CAPTION,
+    RESEARCH_ONLY,
+    facts_of,
+    how_sure,
+    limits_of,
+    model_facts,
+)
 from boneage.reports.growth_chart import CHART_STYLE, ChartPoint, growth_chart_svg
 from boneage.reports.pages import (
     definitions_html,
@@ -81,8 +89,8 @@ def _body(page: ChildPage) -> Iterator[str]:
         f"<header><h1>Bone age: {escape(page.title)}</h1>"
         f"<p>{escape(words[0].upper() + words[1:])}. Made on {page.made.isoformat()} by "
         f"boneage {escape(__version__)}.</p>"
-        '<p class="notice" role="note"><strong>Research software, not a medical device.</strong> '
-        "No decision on a patient may rest on this page.</p></header>"
+        f'<p class="notice" role="note"><strong>{escape(RESEARCH_ONLY)}</strong> '
+        f"{escape(NO_DECISION)}</p></header>"
     )
     yield "<main>"
     yield _result(page)
@@ -144,11 +152,7 @@ def _pictures(page: ChildPage) -> Iterator[str]:
         yield figure_html(page.radiograph_uri, alt, "As in the file, reduced. Not for reading.")
     if page.overlay is not None:
         alt = f"Radiograph {row.id} with the places that moved the bone age in colour"
-        caption = (
-            "What moved the estimate, in months a cell: orange made it older, blue younger. "
-            "A hint, not a finding."
-        )
-        yield figure_html(page.overlay.uri, alt, caption, below=_scale(page.overlay))
+        yield figure_html(page.overlay.uri, alt, OVERLAY_CAPTION, below=_scale(page.overlay))
 
 
 def _scale(overlay: Overlay) -> str:

@@ -10,7 +10,22 @@ from boneage.inference.card import Card
 from boneage.reports.child import ChildVisit
 from boneage.reports.words import interval_text, percent, signed, years_and_months
 
-__all__ = ["facts_of", "how_sure", "limits_of", "model_facts"]
+__all__ = [
+    "NO_DECISION",
+    "OVERLAY_CAPTION",
+    "RESEARCH_ONLY",
+    "facts_of",
+    "how_sure",
+    "limits_of",
+    "model_facts",
+]
+
+RESEARCH_ONLY = "Research software, not a medical device."
+NO_DECISION = "No decision on a patient may rest on this report."
+OVERLAY_CAPTION = (
+    "What moved the estimate, in months a cell: orange made it older, blue younger. "
+    "A hint, not a finding."
+)
 
 # The best kind of figure first: on radiographs that nothing was learned or chosen on.
 _FIGURES = {

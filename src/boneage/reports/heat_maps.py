@@ -29,7 +29,8 @@ T = TypeVar("T")
 def draw_heat_maps(path: Path, cases: Sequence[Case], note: str | None = None) -> Path | None:
     """Draw the five cases with the smallest errors above the five with the largest.
 
-    Fewer than ten cases are dealt to both rows; none comes twice. All have one scale of colours.
+    Fewer than ten cases are dealt to both rows; none comes twice. Each has its own scale of
+    colours, which stands below it: one scale for all would leave most of them grey.
 
     Args:
         path: Where to write the PNG.
@@ -70,33 +71,24 @@ def most_and_least(cases: Iterable[T], key: Callable[[T], float]) -> tuple[list[
 def _panel(rows: dict[str, list[Case]], note: str | None) -> "Figure":
     figure = new_figure(DOUBLE_COLUMN_MM, 118, note)
     grid = figure.add_gridspec(3, _COLUMNS, height_ratios=(1, 1, 0.06))
-    limit = scale_of(
-        np.stack(
-            [
-                np.abs(answer.heat_map.values_months).max()
-                for cases in rows.values()
-                for _, answer in cases
-                if answer.heat_map is not None
-            ]
-        )
-    )
     for row, (title, cases) in enumerate(rows.items()):
         for column in range(_COLUMNS):
             axes = figure.add_subplot(grid[row, column])
             axes.set_axis_off()
             if column < len(cases):
-                _draw_case(axes, cases[column], limit)
+                _draw_case(axes, cases[column])
             if column == 0:
                 axes.set_title(title)
-    _draw_scale(figure.add_subplot(grid[2, 1:4]), limit)
+    _draw_scale(figure.add_subplot(grid[2, 1:4]))
     return figure
 
 
-def _draw_case(axes: "Axes", case: Case, limit: float) -> None:
+def _draw_case(axes: "Axes", case: Case) -> None:
     record, answer = case
-    label = f"{record.id}: {record.bone_age_months:g}, {signed(_error(case))}"
-    axes.text(0.5, -0.02, label, transform=axes.transAxes, ha="center", va="top", fontsize=6)
     assert answer.heat_map is not None
+    limit = scale_of(answer.heat_map.values_months)
+    label = f"{record.id}: {record.bone_age_months:g}, {signed(_error(case))}; ±{limit:g}"
+    axes.text(0.5, -0.02, label, transform=axes.transAxes, ha="center", va="top", fontsize=6)
     try:
         picture = blend(read_radiograph(record.path), answer.heat_map, limit)
     except RadiographError:  # the file has gone or changed since it was predicted
@@ -105,17 +97,17 @@ def _draw_case(axes: "Axes", case: Case, limit: float) -> None:
     axes.imshow(picture[..., ::-1], interpolation="none")
 
 
-def _draw_scale(axes: "Axes", limit: float) -> None:
+def _draw_scale(axes: "Axes") -> None:
     """A bar of the colours over mid-grey, as they lie on a radiograph."""
     share = np.linspace(-1, 1, 256, dtype=np.float32)
     cover = OPACITY * np.abs(share)[:, np.newaxis]
     colours = (1 - cover) * 110 + cover * colour_of(share)[:, ::-1]
-    axes.imshow(
-        np.rint(colours)[np.newaxis].astype(np.uint8), aspect="auto", extent=(-limit, limit, 0, 1)
-    )
+    axes.imshow(np.rint(colours)[np.newaxis].astype(np.uint8), aspect="auto", extent=(-1, 1, 0, 1))
     axes.set_yticks([])
+    axes.set_xticks([-1, 0, 1], ["younger", "0", "older"])
     axes.set_xlabel(
-        "Months that a cell adds to the bone age; below each: id, true, predicted − true"
+        "What a cell adds to the bone age. Below each: id, true, predicted − true; the strongest "
+        "colour, in months"
     )
 
 
