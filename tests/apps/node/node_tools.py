@@ -114,10 +114,9 @@ class Archive:
             self._process = None
 
     def answers(self) -> list[Dataset]:
-        """Every result that it has."""
-        # Files that are still being written are left for the next look.
+        """Every report that it has; what is still being written is left for the next look."""
         found = []
-        for path in self.folder.iterdir():
+        for path in self._reports():
             try:
                 found.append(pydicom.dcmread(path))
             except (pydicom.errors.InvalidDicomError, EOFError):
@@ -125,18 +124,22 @@ class Archive:
         return found
 
     def count(self) -> int:
-        """How many results it has."""
-        return len(list(self.folder.iterdir()))
+        """How many reports it has."""
+        return len(self._reports())
 
     def sources(self) -> list[str]:
-        """SOP Instance UIDs that the results are of, sorted, one for each result."""
+        """SOP Instance UIDs that the results are of, sorted, one for each report."""
         return sorted(
             item.ReferencedSOPInstanceUID
             for answer in self.answers()
-            for evidence in answer.PertinentOtherEvidenceSequence
+            for evidence in answer.get("CurrentRequestedProcedureEvidenceSequence", [])
             for series in evidence.ReferencedSeriesSequence
             for item in series.ReferencedSOPSequence
         )
+
+    def _reports(self) -> list[Path]:
+        """storescp begins the name of a file with what it is."""
+        return list(self.folder.glob("SR*"))
 
 
 class Node:

@@ -78,7 +78,7 @@ class _BoundedProvider(DIMSEServiceProvider):
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take a fragment of a message."""
         primitive.presentation_data_value_list = [
-            (context, self._kept(fragment))
+            [context, self._kept(fragment)]
             for context, fragment in primitive.presentation_data_value_list
         ]
         # More than one unanswered message was not agreed on (PS3.7 annex D.3.3.3): they would pile

@@ -173,6 +173,12 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 def _quiet_libraries() -> None:
     """Keep the libraries from logging: they quote data sets and their values."""
+
+    def died(args: threading.ExceptHookArgs) -> None:
+        name = "a thread" if args.thread is None else args.thread.name
+        _LOG.error("unexpected %s in %s", args.exc_type.__name__, name)
+
+    threading.excepthook = died
     from pynetdicom import _config
 
     _config.LOG_HANDLER_LEVEL = "none"
