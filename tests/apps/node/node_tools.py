@@ -172,9 +172,7 @@ class Node:
                 env={**os.environ, "PYTHONPATH": str(SOURCE)},
             )
         process = self.process
-        wait_for(
-            lambda: self.log.count("listening on") > before or process.poll() is not None, 120
-        )
+        wait_for(lambda: self.log.count("listening on") > before or process.poll() is not None, 120)
         assert process.poll() is None, self.log
 
     def kill(self) -> None:
@@ -193,10 +191,14 @@ class Node:
         return status
 
     def send(
-        self, *files: Path, options: tuple[str, ...] = (), caller: str = "MODALITY"
+        self,
+        *files: Path,
+        options: tuple[str, ...] = (),
+        caller: str = "MODALITY",
+        port: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Send files with storescu."""
-        return self._call(STORESCU, caller, *options, files=files)
+        """Send files with storescu, to another port if one is given."""
+        return self._call(STORESCU, caller, *options, files=files, port=port)
 
     def echo(self, caller: str = "MODALITY", called: str = "BONEAGE") -> int:
         """C-ECHO; the exit status of echoscu."""
@@ -217,10 +219,11 @@ class Node:
         *options: str,
         files: tuple[Path, ...] = (),
         called: str = "BONEAGE",
+        port: int | None = None,
     ) -> subprocess.CompletedProcess[str]:
         command = [program, "-v", "-aec", called, "-aet", caller, *options, "127.0.0.1"]
         return subprocess.run(
-            [*command, str(self.port), *map(str, files)],
+            [*command, str(port or self.port), *map(str, files)],
             capture_output=True,
             text=True,
             timeout=120,

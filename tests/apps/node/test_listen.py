@@ -242,9 +242,7 @@ def test_a_wrong_command_line_says_so(
     assert not (tmp_path / "queue").exists()
 
 
-def test_a_model_that_cannot_be_used_is_told_at_the_start(
-    run_cli: RunCli, tmp_path: Path
-) -> None:
+def test_a_model_that_cannot_be_used_is_told_at_the_start(run_cli: RunCli, tmp_path: Path) -> None:
     options = ["--queue", tmp_path / "queue", "--send-to", "127.0.0.1:104:A", "--port", "0"]
     done = run_cli("listen", *options, "--model", tmp_path / "none")
     assert done.returncode == 2
