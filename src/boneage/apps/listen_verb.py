@@ -33,8 +33,8 @@ def listen(
         list[str] | None,
         typer.Option(
             metavar="AET",
-            help="AE title that may call; give it once for each. Without it everybody on this machine "
-            "may; another --host needs it.",
+            help="AE title that may call; give it once for each. Without it everybody on this "
+            "machine may; another --host needs it.",
         ),
     ] = None,
     queue: Annotated[

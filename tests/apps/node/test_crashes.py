@@ -188,6 +188,14 @@ def test_nonsense_on_the_port_costs_a_connection(node: Node, instances: Instance
     assert node.send(*instances.make()).returncode == 0
 
 
+def test_a_peer_that_stops_in_the_middle_does_not_keep_the_node_from_ending(node: Node) -> None:
+    node.start()
+    with socket.create_connection(("127.0.0.1", node.port)) as connection:
+        connection.sendall(b"\x01\x00\x00\x00\x01\x00half of an A-ASSOCIATE-RQ")
+        wait_for(lambda: node.echo() == 0)
+        assert node.end() == 0
+
+
 class _Cut:
     """A wire to a port that is cut after so many bytes."""
 

@@ -65,6 +65,14 @@ def test_results_wait_for_an_archive_that_is_away(
     assert "can be reached again" in node.log
 
 
+def test_an_archive_without_an_address_is_waited_for(node: Node, instances: Instances) -> None:
+    node.start("--send-to", "archive.invalid:104:ARCHIVE")
+    assert node.send(*instances.make()).returncode == 0
+    wait_for(lambda: "cannot be reached" in node.log)
+    assert node.end() == 0
+    assert "failed_connections" in node.log
+
+
 def test_an_archive_that_refuses_is_asked_again(
     node: Node, archive: Archive, instances: Instances
 ) -> None:

@@ -5,6 +5,7 @@ its last fragment has come, and waits for ever for the rest of a PDU. A peer tha
 means it, could take the node down so. Here each of the three has a bound.
 """
 
+import contextlib
 import socket
 import socketserver
 from typing import Any, cast
@@ -15,7 +16,7 @@ from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAsso
 
 from boneage.apps.node.settings import Limits
 
-__all__ = ["BoundedServer", "bounded_handler"]
+__all__ = ["BoundedServer", "BoundedSocket", "bounded_handler"]
 
 _COMMAND_BYTES = 65_536
 """Command sets have a few hundred bytes (PS3.7 annex E)."""
@@ -38,7 +39,7 @@ class BoundedServer(ThreadedAssociationServer):
         self.server_close()
 
 
-class _BoundedSocket(AssociationSocket):
+class BoundedSocket(AssociationSocket):
     """The socket of an association, taken over when the association has been made."""
 
     def __init__(self, made: AssociationSocket, most_bytes: int) -> None:
@@ -62,6 +63,12 @@ class _BoundedSocket(AssociationSocket):
         del content[got:]
         return content
 
+    def cut(self) -> None:
+        """End the connection, also for a thread that waits for the rest of a PDU."""
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+
 
 class _BoundedProvider(DIMSEServiceProvider):
     """Puts messages together, and drops what is over the limit of an instance.
@@ -77,7 +84,8 @@ class _BoundedProvider(DIMSEServiceProvider):
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take a fragment of a message."""
-        primitive.presentation_data_value_list = [
+        # pynetdicom says that these are tuples, and takes lists alone.
+        cast(Any, primitive).presentation_data_value_list = [
             [context, self._kept(fragment)]
             for context, fragment in primitive.presentation_data_value_list
         ]
@@ -112,7 +120,7 @@ def bounded_handler(limits: Limits) -> type[RequestHandler]:
             made = cast(AssociationSocket, assoc.dul.socket)
             # 6 bytes of header come before a PDU's length; a peer that goes by the maximum is never
             # over it.
-            assoc.dul.socket = _BoundedSocket(made, max(limits.pdu_bytes, _ASSOCIATION_PDU_BYTES))
+            assoc.dul.socket = BoundedSocket(made, max(limits.pdu_bytes, _ASSOCIATION_PDU_BYTES))
             assoc.dimse = _BoundedProvider(assoc, limits.instance_bytes)
             return assoc
 

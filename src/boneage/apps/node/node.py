@@ -65,11 +65,11 @@ def _serve(settings: NodeSettings, stop: threading.Event, stack: ExitStack) -> N
         worker.ready.wait()
     stack.callback(stop.set)
     if not stop.is_set():
-        receiver = Receiver(settings, queue, counters)
-        stack.callback(receiver.close, _GRACE_SECONDS)
         sender = Sender(settings, queue, counters, answered, stop)
         stack.callback(sender.join)
         stack.callback(stop.set)
+        receiver = Receiver(settings, queue, counters)
+        stack.callback(receiver.close, _GRACE_SECONDS)
         state = _state_of(settings, queue, counters, receiver, workers, sender)
         if settings.health_port is not None:
             health = HealthServer(settings.health_port, state)

@@ -18,7 +18,7 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode_file_meta
 
-from boneage.apps.node.association import BoundedServer, bounded_handler
+from boneage.apps.node.association import BoundedServer, BoundedSocket, bounded_handler
 from boneage.apps.node.counters import Counters
 from boneage.apps.node.queue import Queue
 from boneage.apps.node.queue_rows import Arrival
@@ -133,10 +133,15 @@ class Receiver:
         self._server.stop_listening()
         self._thread.join()
         end = time.monotonic() + grace_s
-        while self._ae.active_associations and time.monotonic() < end:
+        while time.monotonic() < end:
+            # A connection that was never agreed on has nothing to finish.
+            if not any(open_.is_established for open_ in self._ae.active_associations):
+                break
             time.sleep(0.02)
         for association in self._ae.active_associations:
-            association.abort()
+            association.abort(block=False)
+            if isinstance(association.dul.socket, BoundedSocket):
+                association.dul.socket.cut()
 
     def _store(self, event: evt.Event) -> Dataset:
         requestor = event.assoc.requestor

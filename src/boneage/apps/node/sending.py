@@ -105,10 +105,13 @@ class Sender:
     def _send(self, deliveries: list[Delivery]) -> bool:
         """Send what is due over one association; False if it did not come about or broke."""
         peer = self._settings.send_to
-        association = self._ae.associate(
-            peer.host, peer.port, contexts=_contexts(deliveries), ae_title=peer.ae_title
-        )
-        if not association.is_established:
+        try:
+            association = self._ae.associate(
+                peer.host, peer.port, contexts=_contexts(deliveries), ae_title=peer.ae_title
+            )
+        except OSError:  # its name has no address, for now
+            association = None
+        if association is None or not association.is_established:
             if not self._failures:
                 _LOG.warning("%s cannot be reached, or does not accept: trying again", peer)
             return False
