@@ -238,3 +238,20 @@ def test_a_damaged_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "queue" / "queue.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(OutputError, match="Cannot write the queue"):
         Queue(tmp_path / "queue")
+
+
+def test_work_that_never_has_an_outcome_is_given_up(tmp_path: Path) -> None:
+    for crash in range(MOST_BEGUN):
+        queue = Queue(tmp_path / "queue")
+        queue.put("1.2", b"", b"x")
+        # Work that is given back in good order does not count.
+        for _ in range(3):
+            job = queue.claim()
+            assert job is not None, crash
+            queue.release(job)
+        assert queue.claim() is not None
+        queue.close()  # as if the whole node had gone
+    queue = Queue(tmp_path / "queue")
+    assert queue.claim() is None
+    assert queue.reasons() == [("failed", f"begun {MOST_BEGUN} times without an outcome")]
+    queue.close()
