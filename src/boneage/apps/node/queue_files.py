@@ -43,7 +43,8 @@ class QueueFiles:
         for part in (self._incoming, self._sources, self._work, self._results):
             part.mkdir(mode=_OWNER_ONLY, exist_ok=True)
         sync_folder(folder)
-        sync_folder(folder.parent)
+        with contextlib.suppress(PermissionError):  # then it was made by someone else, before
+            sync_folder(folder.parent)
 
     def free_bytes(self) -> int:
         """Space that is left on the disk."""

@@ -86,9 +86,11 @@ class Worker:
                     self._stop.wait(_LOOK_SECONDS)
                     continue
                 answer = process.ask(job, self._settings.retries.work_s, self._stop)
-                if self._note(job, answer):
+                if answer is None and not self._stop.is_set():
+                    # Before it is noted, which a full disk may hinder.
                     process.kill()
                     process = self._start()
+                self._note(job, answer)
             except OutputError as error:
                 self._counters.add("disk_errors")
                 _LOG.error("%s", error)
@@ -113,19 +115,19 @@ class Worker:
             "model. See whether boneage predict works here, and whether memory is short."
         )
 
-    def _note(self, job: Job, answer: "dict[str, Any] | None") -> bool:
-        """Note what became of a job; True if its process is gone."""
+    def _note(self, job: Job, answer: dict[str, Any] | None) -> None:
+        """Note what became of a job; no answer means that its process is gone."""
         short = job.key[:12]
         if answer is _STOPPED or (answer is None and self._stop.is_set()):
             self._queue.release(job)
-            return False
+            return
         if answer is None:
             self._counters.add("worker_deaths")
             given_up = self._queue.died(job)
             _LOG.error("%s: its worker process died%s", short, ", given up" if given_up else "")
             if given_up:
                 self._counters.add("judged_failed")
-            return True
+            return
         status = answer["status"]
         if status == "ok":
             self._queue.finish(job, answer["own"])
@@ -138,7 +140,6 @@ class Worker:
             self._queue.reject(job, status, answer["reason"])
             self._counters.add(f"judged_{status}")
             _LOG.warning("%s: %s: %s", short, status, answer["reason"])
-        return False
 
 
 _STOPPED: dict[str, Any] = {"status": "stopped"}
