@@ -146,6 +146,11 @@ def client(port: int, batches: "queue.Queue[list[Path]]") -> None:
             time.sleep(0.5)
 
 
+def reports(folder: Path) -> list[Path]:
+    """Those in the archive; storescp begins the name of a file with what it is."""
+    return list((folder / "archive").glob("SR*"))
+
+
 def thirds(samples: list[float]) -> str:
     """Medians of the first and the last third."""
     part = max(len(samples) // 3, 1)
@@ -189,7 +194,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     memory: list[tuple[float, float]] = []
     killed = 0
     while True:
-        answers = len(list((folder / "archive").iterdir()))
+        answers = len(reports(folder))
         if not received and not any(one.is_alive() for one in clients):
             received = time.monotonic() - start
         if killed < options.kills and answers >= options.count * (killed + 1) / (options.kills + 1):
@@ -205,10 +210,11 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     archive.kill()
     archive.wait()
     stores = (folder / "archive.log").read_text().count("Received Store Request")
+    again = stores - len(list((folder / "archive").iterdir()))
     left = [path for path in (folder / "queue").glob("*/*") if path.is_file()]
     answered = [
         str(item.ReferencedSOPInstanceUID)
-        for path in (folder / "archive").iterdir()
+        for path in reports(folder)
         for evidence in pydicom.dcmread(path).CurrentRequestedProcedureEvidenceSequence
         for series in evidence.ReferencedSeriesSequence
         for item in series.ReferencedSOPSequence
@@ -218,7 +224,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     print(f"killed                       {killed} times")
     print(f"answers in the archive       {len(answered)}, of {len(set(answered))} instances")
     print(f"  one for each instance      {sorted(answered) == sorted(map(str, sources))}")
-    print(f"  sent again                 {stores - len(answered)}")
+    print(f"  sent again                 {again}")
     print(f"files left in the queue      {len(left)}")
     print(f"all received after           {received:.0f} s")
     print(f"all answered after           {seconds:.0f} s: {options.count / seconds:.1f} a second")

@@ -1,6 +1,7 @@
 """A node and an archive in processes of their own, and DCMTK's programs that talk to them."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -203,6 +204,13 @@ class Node:
     def echo(self, caller: str = "MODALITY", called: str = "BONEAGE") -> int:
         """C-ECHO; the exit status of echoscu."""
         return self._call(ECHOSCU, caller, called=called).returncode
+
+    def peak_memory_mb(self) -> float:
+        """The most memory that it ever had, in MB; 0 where that is not told."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status")
+        found = re.search(r"VmHWM:\s+(\d+)", status.read_text() if status.exists() else "")
+        return int(found[1]) / 1000 if found else 0
 
     def left(self) -> list[str]:
         """The files of the queue but for its database and lock."""
