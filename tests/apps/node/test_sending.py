@@ -68,6 +68,6 @@ def test_an_archive_that_does_not_take_reports_is_asked_again(
     node.start()
     assert node.send(*instances.make()).returncode == 0
     wait_for(lambda: "not accept" in node.log)
-    assert len(node.left()) == 2
+    assert len(node.left()) == 3
     fussy(ComprehensiveSRStorage)
     wait_for(lambda: not node.left())

@@ -1,23 +1,22 @@
-"""From one received instance to its results: the one place that knows pixels and reports.
+"""From one received instance to its results: read, predict, write.
 
-A stand-in for the reader of DICOM and the writer of results: it reads uncompressed pixels and
-writes a bare structured report. Whatever takes its place has the same face, :class:`Judge`, and
-keeps to this: results have SOP Instance UIDs that follow from the source, the model and its
-version alone, so that judging an instance twice makes the same result, and messages name no
-patient.
+The results have SOP Instance UIDs that follow from the source, the model and the answer, so that
+judging an instance twice makes the same results, and no message names a patient.
 """
 
 import logging
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from boneage import __version__
-from boneage.errors import RadiographError, UnreadableError, UnsuitableError, require_extra
-from boneage.inference.prediction import Prediction
+from boneage.errors import UnreadableError, UnsuitableError, require_extra
+from boneage.growth.sds import Norm
+from boneage.inference.inputs import InputFile
 from boneage.inference.predictor import load
-from boneage.radiographs.radiograph import Radiograph, Sex
+from boneage.inference.run import predict_files
+from boneage.radiographs.readers import read_radiograph
+from boneage.reports.child_request import Facts
+from boneage.reports.dicom_results import write_dicom_results
 
 __all__ = ["Judge"]
 
@@ -35,7 +34,7 @@ class Judge:
             BundleError: The model cannot be used.
             MissingExtraError: The packages for DICOM are not installed.
         """
-        require_extra("dicom", "pydicom", "highdicom")
+        require_extra("dicom", "pydicom", "highdicom", "gdcm")
         # Both quote values of the data set.
         logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
         warnings.simplefilter("ignore")
@@ -49,75 +48,43 @@ class Judge:
             out: An empty folder for the results.
 
         Returns:
-            The results, DICOM files in ``out``.
+            The results, DICOM files in ``out``: a structured report and a sheet.
 
         Raises:
             UnreadableError: It cannot be read.
             UnsuitableError: No bone age should be put on it.
             OutputError: The disk does not take the results.
         """
-        radiograph = _read(path)
-        return [self._write(path, self._predictor.predict(radiograph), out)]
-
-    def _write(self, path: Path, prediction: Prediction, out: Path) -> Path:
-        import pydicom
-        from highdicom.sr import (
-            ComprehensiveSR,
-            ContainerContentItem,
-            ContentSequence,
-            NumContentItem,
+        _check_uid(path)
+        ((row, answer),) = predict_files(self._predictor, [InputFile(str(path), "radiograph")])
+        if answer is None:
+            kind = UnsuitableError if row.status == "refused" else UnreadableError
+            raise kind(row.message)
+        radiograph = read_radiograph(path)
+        done = write_dicom_results(
+            path,
+            row,
+            answer,
+            self._predictor.card,
+            out,
+            level=self._predictor.level,
+            facts=Facts(radiograph.chronological_age_months),
+            norm=Norm.BRUSH,
+            now=datetime.now(UTC),
+            radiograph=radiograph,
         )
-        from pydicom.sr.coding import Code
-        from pydicom.uid import generate_uid
-
-        source = pydicom.dcmread(path, stop_before_pixels=True)
-        card = self._predictor.card
-        entropy = [str(source.SOPInstanceUID), card.name, card.version, __version__]
-        # A private code: this report is a stand-in.
-        bone_age = Code("BoneAge", "99BONEAGE", "Bone age")
-        months = Code("mo", "UCUM", "month")
-        root = ContainerContentItem(Code("126000", "DCM", "Imaging Measurement Report"))
-        value = round(prediction.bone_age_months, 1)
-        root.ContentSequence = ContentSequence(
-            [NumContentItem(bone_age, value, months, relationship_type="CONTAINS")]
-        )
-        report = ComprehensiveSR(
-            evidence=[source],
-            content=root,
-            series_instance_uid=generate_uid(entropy_srcs=["series", *entropy]),
-            series_number=1,
-            sop_instance_uid=generate_uid(entropy_srcs=entropy),
-            instance_number=1,
-            manufacturer="boneage",
-            is_complete=True,
-        )
-        file = out / "report.dcm"
-        report.save_as(file, enforce_file_format=True)
-        return file
+        return [done.sr, *([] if done.capture is None else [done.capture])]
 
 
-def _read(path: Path) -> Radiograph:
+def _check_uid(path: Path) -> None:
+    """Refuse an instance that calls itself otherwise than its sender did, as its results would."""
     import pydicom
 
     try:
-        dataset = pydicom.dcmread(path)
-        named = dataset.file_meta.MediaStorageSOPInstanceUID
-        if dataset.SOPInstanceUID != named:
-            raise UnreadableError("its SOP Instance UID is another than that it was sent under")
-        pixels = dataset.pixel_array
-        if dataset.PhotometricInterpretation == "MONOCHROME1":
-            pixels = pixels.max() - pixels
-        if pixels.dtype != np.uint8:
-            pixels = (pixels.astype(np.float32) - pixels.min()).astype(np.uint16)
-        sex = dataset.get("PatientSex", "")
-        radiograph = Radiograph(
-            pixels, sex=Sex.parse(sex) if sex in ("F", "M") else None, source="radiograph"
-        )
-    except RadiographError:
-        raise
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+        same = dataset.SOPInstanceUID == dataset.file_meta.MediaStorageSOPInstanceUID
     except Exception as error:
         # Not its message: it may quote the data set.
         raise UnreadableError(f"it cannot be read ({type(error).__name__})") from error
-    if radiograph.sex is None:
-        raise UnsuitableError("it does not say the child's sex, which is never assumed")
-    return radiograph
+    if not same:
+        raise UnreadableError("its SOP Instance UID is another than that it was sent under")
