@@ -1,7 +1,7 @@
 """An archive that answers C-STORE with the statuses of its command line, then with Success.
 
-python fussy_archive.py PORT SOP_CLASS [STATUS ...] prints a line for each request of that class. Where
-it takes reports, it takes sheets as well, without a word.
+python fussy_archive.py PORT SOP_CLASS [STATUS ...] prints a line for each request of that class.
+Where it takes reports, it takes sheets as well, without a word.
 """
 
 import sys
