@@ -46,7 +46,8 @@ def archive(tmp_path: Path) -> Path:
     for seed, name in enumerate(names):
         write_scan(folder / name, seed)
     write_hand(folder / "c.png")
-    for name in ("README", "notes.dcm", "below/labels.csv"):
+    (folder / "nothing.dcm").write_bytes(b"")
+    for name in ("README", "disk.ima", "below/labels.csv"):
         (folder / name).write_text("no radiograph, but a text that is longer than a preamble" * 4)
     write_scan(folder / ".hidden.dcm")
     write_scan(folder / "odd.bin")
@@ -56,7 +57,9 @@ def archive(tmp_path: Path) -> Path:
 def test_a_folder_with_and_without_suffixes(run_cli: Any, bundle: Path, archive: Path) -> None:
     done = run_cli("predict", archive, "--model", bundle)
     rows = rows_of(done.stdout)
-    assert set(rows) == {"a", "IM0001", "1.2.840.99.1", "1.2.840.99.2", "X", "b", "c"}
+    taken = {"a", "IM0001", "1.2.840.99.1", "1.2.840.99.2", "X", "b", "c", "nothing"}
+    assert set(rows) == taken
+    assert rows.pop("nothing")["status"] == "failed"
     assert rows.pop("c")["status"] == "refused"  # a PNG, whose sex nothing tells
     assert {(row["status"], row["sex"], row["message"]) for row in rows.values()} == {
         ("ok", "female", "")

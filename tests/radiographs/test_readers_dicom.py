@@ -146,6 +146,21 @@ def test_a_frame_that_is_not_what_the_header_says(tmp_path, hand, syntax, name, 
         read_radiograph(tmp_path / "hand.dcm")
 
 
+@pytest.mark.parametrize(
+    "syntax", ["rle", "jpeg baseline", "jpeg lossless", "jpeg-ls", "jpeg 2000"]
+)
+@pytest.mark.parametrize("missing", [0.5, 0.02])
+def test_a_frame_that_is_cut_short(tmp_path, hand, syntax, missing):
+    """Whole items around half a frame, as a writer leaves them that was itself given half."""
+    plain = write_dicom(tmp_path / "plain", with_bits(hand, 8))
+    dataset = pydicom.dcmread(reencode(plain, syntax, tmp_path / "hand.dcm"))
+    (frame,) = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = pydicom.encaps.encapsulate([frame[: int(len(frame) * (1 - missing))]])
+    dataset.save_as(tmp_path / "hand.dcm")
+    with pytest.raises(UnreadableError, match="damaged"):
+        read_radiograph(tmp_path / "hand.dcm")
+
+
 def test_what_gdcm_says_of_damage_is_heard(tmp_path, hand):
     """Scan data cut amid, with the end marker in place: GDCM fills the rest and goes on."""
     plain = write_dicom(tmp_path / "plain", with_bits(hand, 16))
