@@ -75,6 +75,16 @@ def test_the_engine_of_clusters_names_its_extra(bundle: Path, scans: Path, tmp_p
     assert not (tmp_path / "parts").exists()
 
 
+def test_the_node_names_its_extra(tmp_path: Path) -> None:
+    command = ["listen", "--send-to", "archive:104:ARCHIVE", "--queue", tmp_path / "queue"]
+    done = boneage(*command, blocked="pynetdicom", watched=HEAVY)
+    assert done.stderr.splitlines() == [
+        "error: This needs pynetdicom, which is not installed: pip install 'boneage[dicom]'",
+        "exit code 2 imported []",
+    ]
+    assert not (tmp_path / "queue").exists()
+
+
 def test_help_does_not_wait_for_arrays() -> None:
     done = boneage("predict", "--help", watched="cv2,numpy,onnxruntime")
     assert done.stderr == "exit code 0 imported []\n"

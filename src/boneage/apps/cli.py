@@ -17,6 +17,7 @@ from boneage import __version__
 from boneage.apps.crossval_verb import crossval
 from boneage.apps.exits import Verbs
 from boneage.apps.explain_verb import explain
+from boneage.apps.listen_verb import listen
 from boneage.apps.predict_verb import predict
 from boneage.apps.report_verb import report
 from boneage.apps.search_verb import search
@@ -93,6 +94,9 @@ app.command(epilog="Example: boneage predict hand.png scans/ --labels sexes.csv 
     predict
 )
 app.command(epilog="Example: boneage explain hand.png --sex female --out heat-maps/")(explain)
+app.command(epilog="Example: boneage listen --port 11112 --send-to pacs.example.org:104:ARCHIVE")(
+    listen
+)
 
 
 @app.command(epilog="Example: boneage prepare rsna/ --out look-at-these/ --size 256")

@@ -1,0 +1,1 @@
+"""The DICOM node: receives radiographs, predicts, and sends the results to an archive."""
