@@ -46,7 +46,8 @@ def archive(tmp_path: Path) -> Path:
     for seed, name in enumerate(names):
         write_scan(folder / name, seed)
     write_hand(folder / "c.png")
-    for name in ("README", "notes.dcm", "below/labels.csv"):
+    (folder / "nothing.dcm").write_bytes(b"")
+    for name in ("README", "disk.ima", "below/labels.csv"):
         (folder / name).write_text("no radiograph, but a text that is longer than a preamble" * 4)
     write_scan(folder / ".hidden.dcm")
     write_scan(folder / "odd.bin")
@@ -56,7 +57,9 @@ def archive(tmp_path: Path) -> Path:
 def test_a_folder_with_and_without_suffixes(run_cli: Any, bundle: Path, archive: Path) -> None:
     done = run_cli("predict", archive, "--model", bundle)
     rows = rows_of(done.stdout)
-    assert set(rows) == {"a", "IM0001", "1.2.840.99.1", "1.2.840.99.2", "X", "b", "c"}
+    taken = {"a", "IM0001", "1.2.840.99.1", "1.2.840.99.2", "X", "b", "c", "nothing"}
+    assert set(rows) == taken
+    assert rows.pop("nothing")["status"] == "failed"
     assert rows.pop("c")["status"] == "refused"  # a PNG, whose sex nothing tells
     assert {(row["status"], row["sex"], row["message"]) for row in rows.values()} == {
         ("ok", "female", "")
@@ -256,7 +259,7 @@ def check(apart: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_the_bone_age_of_a_phantom_is_that_of_its_png(tmp_path: Path, bits: int) -> None:
-    """Measured: 0.00 months where nothing is lost; at most 1.6 in 8 bits, 0.1 in 12 and 16."""
+    """Measured: 0.00 months where nothing is lost; at most 0.9 in 8 bits, 0.2 in 12 and 16."""
     drawn = draw_phantom(120.0, Sex.MALE, rng=np.random.default_rng(1)).pixels
     grey = drawn.astype(np.float64)
     scaled = np.rint(grey / grey.max() * (2**bits - 1))
@@ -269,7 +272,7 @@ def test_the_bone_age_of_a_phantom_is_that_of_its_png(tmp_path: Path, bits: int)
 def test_the_bone_age_of_a_real_radiograph_is_that_of_its_png(
     shared_data: Path, tmp_path: Path, bits: int
 ) -> None:
-    """Measured: 0.00 months where nothing is lost, at most 0.1 where something is."""
+    """Measured: 0.00 months where nothing is lost, at most 0.2 where something is."""
     grey = cv2.imread(str(next((shared_data / "rsna-originals").rglob("1377.png"))), 0)
     pixels = grey if bits == 8 else np.rint(grey / 255 * (2**bits - 1)).astype(np.uint16)
     check(compare(load(threads=1), pixels, bits, Sex.FEMALE, tmp_path))

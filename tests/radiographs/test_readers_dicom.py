@@ -115,6 +115,64 @@ def test_bits_that_are_not_stored_do_not_matter(tmp_path):
     np.testing.assert_array_equal(read_radiograph(path).pixels, GRID)
 
 
+@pytest.mark.parametrize("syntax", ["rle", "deflated"])
+def test_bits_that_no_encoder_sets_are_damage(tmp_path, syntax):
+    plain = write_dicom(tmp_path / "plain", GRID | np.uint16(1 << 14), 12)
+    with pytest.raises(UnreadableError, match="exceed 12 bits"):
+        read_radiograph(reencode(plain, syntax, tmp_path / "hand.dcm"))
+
+
+@pytest.mark.parametrize("syntax", ["jpeg lossless", "jpeg-ls", "jpeg 2000"])
+def test_a_frame_in_fragments(tmp_path, hand, syntax):
+    pixels = with_bits(hand, 16)
+    path = reencode(write_dicom(tmp_path / "plain", pixels), syntax, tmp_path / "hand.dcm")
+    dataset = pydicom.dcmread(path)
+    (frame,) = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = pydicom.encaps.encapsulate([frame], fragments_per_frame=5)
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read_radiograph(path).pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Rows", 250), ("Columns", 300), ("SamplesPerPixel", 3)]
+)
+@pytest.mark.parametrize("syntax", ["jpeg lossless", "jpeg-ls", "rle"])
+def test_a_frame_that_is_not_what_the_header_says(tmp_path, hand, syntax, name, value):
+    plain = write_dicom(tmp_path / "plain", with_bits(hand, 12), 12)
+    dataset = pydicom.dcmread(reencode(plain, syntax, tmp_path / "hand.dcm"))
+    setattr(dataset, name, value)
+    dataset.save_as(tmp_path / "hand.dcm")
+    with pytest.raises(UnreadableError, match=r"hand\.dcm"):
+        read_radiograph(tmp_path / "hand.dcm")
+
+
+@pytest.mark.parametrize(
+    "syntax", ["rle", "jpeg baseline", "jpeg lossless", "jpeg-ls", "jpeg 2000"]
+)
+@pytest.mark.parametrize("missing", [0.5, 0.02])
+def test_a_frame_that_is_cut_short(tmp_path, hand, syntax, missing):
+    """Whole items around half a frame, as a writer leaves them that was itself given half."""
+    plain = write_dicom(tmp_path / "plain", with_bits(hand, 8))
+    dataset = pydicom.dcmread(reencode(plain, syntax, tmp_path / "hand.dcm"))
+    (frame,) = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = pydicom.encaps.encapsulate([frame[: int(len(frame) * (1 - missing))]])
+    dataset.save_as(tmp_path / "hand.dcm")
+    with pytest.raises(UnreadableError, match="damaged"):
+        read_radiograph(tmp_path / "hand.dcm")
+
+
+def test_what_gdcm_says_of_damage_is_heard(tmp_path, hand):
+    """Scan data cut amid, with the end marker in place: GDCM fills the rest and goes on."""
+    plain = write_dicom(tmp_path / "plain", with_bits(hand, 16))
+    dataset = pydicom.dcmread(reencode(plain, "jpeg lossless", tmp_path / "hand.dcm"))
+    (frame,) = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)
+    short = frame[: len(frame) // 2].rstrip(b"\xff") + b"\xff\xd9"
+    dataset.PixelData = pydicom.encaps.encapsulate([short])
+    dataset.save_as(tmp_path / "hand.dcm")
+    with pytest.raises(UnreadableError, match="compressed pixels are damaged"):
+        read_radiograph(tmp_path / "hand.dcm")
+
+
 def test_bytes_in_big_endian_words_change_places(tmp_path):
     pixels = (GRID >> 4).astype(np.uint8)
     dataset = hand_dataset(pixels)

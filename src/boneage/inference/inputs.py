@@ -46,8 +46,8 @@ class Inputs:
 def find_inputs(names: Sequence[str | os.PathLike[str]]) -> Inputs:
     """Find the files that the command line names.
 
-    A folder stands for the images in it and in the folders below, known by their suffix, and for
-    the DICOM files, known by their first bytes; hidden ones are left out. A file that is named is
+    A folder stands for the images in it and in the folders below, known by their suffix, or as
+    DICOM by their first bytes if they have none; hidden ones are left out. A file that is named is
     taken whatever its suffix. A DICOMDIR stands for the images that it lists; of its other
     files none is taken. A glob is tried only if nothing has that very name; ``**`` in it stands for
     any depth.

@@ -7,12 +7,14 @@ On standard input comes a line of JSON and, after it, the frame; on standard out
 of bytes in a line and, after it, the pixels.
 """
 
+import contextlib
 import json
 import sys
 
 
 def main() -> None:
     """Decode what comes on standard input."""
+    _leave_no_core_file()
     task = json.loads(sys.stdin.buffer.readline())
     sys.path[:] = task["path"]
     import gdcm  # type: ignore[import-untyped, unused-ignore]
@@ -42,6 +44,14 @@ def main() -> None:
     sys.stdout.buffer.write(b"%d\n" % len(pixels))
     sys.stdout.buffer.write(pixels)
     sys.stdout.buffer.flush()
+
+
+def _leave_no_core_file() -> None:
+    """A crash must not leave the pixels of a patient in the working folder."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # not on every system
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

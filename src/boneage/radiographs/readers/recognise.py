@@ -15,7 +15,8 @@ __all__ = [
 IMAGE_SUFFIXES: frozenset[str] = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
 """Suffixes, in lower case, of files that are worth trying when a folder is searched."""
 
-_DICOM_SUFFIXES = frozenset({"", ".dcm", ".dicom", ".ima"})
+_DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+_PERHAPS_DICOM = frozenset({"", ".ima"})  # what scanners leave without a suffix; disk images end so
 
 HEAD_BYTES = 132
 """The preamble of a DICOM file and the letters DICM (PS3.10, 7.1)."""
@@ -72,14 +73,14 @@ def holds_dicom(path: str | os.PathLike[str]) -> bool:
 def looks_like_image(path: str | os.PathLike[str]) -> bool:
     """Whether a file in a folder is to be tried.
 
-    By its suffix; a file that has none, or .dcm, .dicom or .ima, by its first bytes. The number
-    that a name such as 1.2.840.5 ends in is no suffix. Anything but a regular file is judged by
-    its suffix alone: looking into a pipe would wait for ever.
+    By its suffix, so that a damaged radiograph is tried and told of; a file that has none, or .ima,
+    by its first bytes. The number that a name such as 1.2.840.5 ends in is no suffix. Only regular
+    files are looked into: a pipe would wait for ever.
     """
     suffix = _suffix(path)
-    if suffix in IMAGE_SUFFIXES:
+    if suffix in IMAGE_SUFFIXES | _DICOM_SUFFIXES:
         return True
-    return suffix in _DICOM_SUFFIXES and os.path.isfile(path) and holds_dicom(path)
+    return suffix in _PERHAPS_DICOM and os.path.isfile(path) and holds_dicom(path)
 
 
 def file_id(path: str | os.PathLike[str]) -> str:
