@@ -14,7 +14,7 @@ from boneage.inference.bundle import read_card
 from boneage.inference.card import Card
 from boneage.inference.prediction import Prediction, Query
 from boneage.inference.predictor import Predictor
-from boneage.reports.child_words import model_facts
+from boneage.reports.child_words import NO_DECISION, RESEARCH_ONLY, model_facts
 from boneage.reports.heat_maps import draw_heat_maps, most_and_least
 from boneage.reports.pages import definitions_html, escape, page_html, section_html, table_html
 from boneage.reports.run_files import count_discarded, read_predictions
@@ -121,8 +121,8 @@ def write_run_report(run: Path, out: Path | None = None) -> Path:
 def _parts(run: Path, headline: str, sections: Sequence[str]) -> Iterator[str]:
     yield f"<header><h1>{escape(run.resolve().name)}</h1>"
     yield (
-        '<p class="notice" role="note"><strong>Research software, not a medical device.</strong> '
-        "No decision on a patient may rest on this page.</p>"
+        f'<p class="notice" role="note"><strong>{escape(RESEARCH_ONLY)}</strong> '
+        f"{escape(NO_DECISION)}</p>"
     )
     yield f"<p>{escape(headline)}</p></header>"
     yield "<main>"
