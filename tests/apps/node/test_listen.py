@@ -20,9 +20,24 @@ from pydicom.uid import (
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = needs_dcmtk
 
+BONE_AGE = "37362-1"  # LOINC
+
 
 def uid_of(path: Path) -> str:
     return str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID)
+
+
+def source_of(report: pydicom.Dataset) -> str:
+    (series,) = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    return str(series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+
+
+def numbers_of(item: pydicom.Dataset, code: str) -> list[float]:
+    """The numbers in a report, or a part of it, under a concept."""
+    found = [float(v.NumericValue) for v in item.get("MeasuredValueSequence", [])]
+    named = [name.CodeValue for name in item.get("ConceptNameCodeSequence", [])]
+    below = [numbers_of(part, code) for part in item.get("ContentSequence", [])]
+    return (found if code in named else []) + [value for values in below for value in values]
 
 
 def test_what_is_sent_is_answered_and_nothing_is_left(
@@ -40,7 +55,8 @@ def test_what_is_sent_is_answered_and_nothing_is_left(
     assert archive.sources() == sorted(map(uid_of, many))
     (answer, *_) = archive.answers()
     assert answer.PatientName == PATIENT
-    assert any(found.keyword == "NumericValue" and found.value > 0 for found in answer.iterall())
+    (months,) = numbers_of(answer, BONE_AGE)
+    assert 0 < months < 240
     assert node.end() == 0
     assert "sent 6" in node.log
     # Nothing of a patient, and no whole UID, is said or stays.
@@ -118,10 +134,14 @@ def test_what_cannot_be_judged_says_why_and_is_not_tried_again(
     )
     (secret,) = instances.make(BitsStored=99, PatientID="secret")
     assert node.send(no_sex, short, secret, good).returncode == 0
-    wait_for(lambda: archive.count() == 1 and not node.left())
-    assert archive.sources() == [uid_of(good)]
+    wait_for(lambda: archive.count() == 2 and not node.left())
+    # Refused is an answer as well, so that it can be told from a node that has not run.
+    assert archive.sources() == sorted([uid_of(good), uid_of(no_sex)])
+    bone_ages = {source_of(answer): numbers_of(answer, BONE_AGE) for answer in archive.answers()}
+    assert bone_ages[uid_of(no_sex)] == []
+    assert len(bone_ages[uid_of(good)]) == 1
     assert node.end() == 0
-    assert "answered 1, judged_refused 1, judged_failed 2, sent 1" in node.log
+    assert "answered 2, judged_refused 1, judged_failed 2, sent 2" in node.log
     assert "sex" in node.log
     assert "secret" not in node.log
 

@@ -106,11 +106,11 @@ class QueueMachine(RuleBasedStateMachine):
             self.states[uid] = "answered"
             assert self.queue.put(f"9.{uid}.0", b"", b"x") is Arrival.OWN
 
-    @rule(job=consumes(jobs), state=st.sampled_from(["refused", "failed"]))
-    def reject(self, job: Job, state: str) -> None:
+    @rule(job=consumes(jobs))
+    def fail(self, job: Job) -> None:
         if uid := self._uid(job):
-            self.queue.reject(job, state, "why")  # type: ignore[arg-type]
-            self.states[uid] = state
+            self.queue.fail(job, "why")
+            self.states[uid] = "failed"
 
     @rule(job=consumes(jobs))
     def die(self, job: Job) -> None:
@@ -174,7 +174,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.tidy(remember_days=LATER / 2)
         self.asleep.clear()
         for uid, state in list(self.states.items()):
-            if state in ("sent", "refused", "failed"):
+            if state in ("sent", "failed"):
                 del self.states[uid], self.contents[uid]
                 del self.keys[uid]
                 self.order.remove(uid)
@@ -253,5 +253,5 @@ def test_work_that_never_has_an_outcome_is_given_up(tmp_path: Path) -> None:
         queue.close()  # as if the whole node had gone
     queue = Queue(tmp_path / "queue")
     assert queue.claim() is None
-    assert queue.reasons() == [("failed", f"begun {MOST_BEGUN} times without an outcome")]
+    assert queue.reasons() == [f"begun {MOST_BEGUN} times without an outcome"]
     queue.close()

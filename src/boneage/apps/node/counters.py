@@ -16,7 +16,7 @@ _KINDS = {
     "rejected_associations": "Associations that were rejected.",
     "broken_associations": "Associations that ended without a release.",
     "answered": "Instances whose results were written.",
-    "judged_refused": "Instances that no bone age should be put on.",
+    "judged_refused": "Instances that no bone age should be put on; their results say so.",
     "judged_failed": "Instances that could not be read, or took their worker down.",
     "worker_deaths": "Worker processes that died or took too long.",
     "sent": "Instances whose results the archive has taken.",

@@ -6,19 +6,34 @@ judging an instance twice makes the same results, and no message names a patient
 
 import logging
 import warnings
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from boneage.errors import UnreadableError, UnsuitableError, require_extra
+from boneage.errors import RadiographError, UnreadableError, require_extra
 from boneage.growth.sds import Norm
 from boneage.inference.inputs import InputFile
 from boneage.inference.predictor import load
 from boneage.inference.run import predict_files
+from boneage.radiographs.radiograph import Radiograph
 from boneage.radiographs.readers import read_radiograph
 from boneage.reports.child_request import Facts
 from boneage.reports.dicom_results import write_dicom_results
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "Judged"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of an instance that can be read.
+
+    Attributes:
+        files: The results, DICOM files.
+        refused: Why there is no bone age, which the results say as well; empty if there is one.
+    """
+
+    files: tuple[Path, ...]
+    refused: str = ""
 
 
 class Judge:
@@ -40,27 +55,29 @@ class Judge:
         warnings.simplefilter("ignore")
         self._predictor = load(model, threads=1)
 
-    def handle(self, path: Path, out: Path) -> list[Path]:
+    def handle(self, path: Path, out: Path) -> Judged:
         """Predict for one instance and write its results.
+
+        A radiograph that no bone age should be put on gets results that say so: whoever looks into
+        the study must be able to tell that from a node which has not run.
 
         Args:
             path: Its file.
             out: An empty folder for the results.
 
         Returns:
-            The results, DICOM files in ``out``: a structured report and a sheet.
+            A structured report and a sheet, and why there is no bone age if there is none.
 
         Raises:
             UnreadableError: It cannot be read.
-            UnsuitableError: No bone age should be put on it.
             OutputError: The disk does not take the results.
         """
         _check_uid(path)
         ((row, answer),) = predict_files(self._predictor, [InputFile(str(path), "radiograph")])
-        if answer is None:
-            kind = UnsuitableError if row.status == "refused" else UnreadableError
-            raise kind(row.message)
-        radiograph = read_radiograph(path)
+        if row.status == "failed":
+            raise UnreadableError(row.message)
+        radiograph = _read(path)
+        age_months = None if radiograph is None else radiograph.chronological_age_months
         done = write_dicom_results(
             path,
             row,
@@ -68,12 +85,21 @@ class Judge:
             self._predictor.card,
             out,
             level=self._predictor.level,
-            facts=Facts(radiograph.chronological_age_months),
+            facts=Facts(age_months),
             norm=Norm.BRUSH,
             now=datetime.now(UTC),
             radiograph=radiograph,
         )
-        return [done.sr, *([] if done.capture is None else [done.capture])]
+        files = (done.sr,) if done.capture is None else (done.sr, done.capture)
+        return Judged(files, "" if row.status == "ok" else row.message)
+
+
+def _read(path: Path) -> Radiograph | None:
+    """The radiograph; None if it is none, as a chest film or several frames, which its row says."""
+    try:
+        return read_radiograph(path)
+    except RadiographError:
+        return None
 
 
 def _check_uid(path: Path) -> None:

@@ -117,10 +117,7 @@ def _state_of(
             problems.append("the queue cannot be read")
         if counts.get("received", 0) + counts.get("answered", 0) >= settings.limits.waiting:
             problems.append("the queue is full")
-        states = {
-            name: counts.get(name, 0)
-            for name in ("received", "answered", "sent", "refused", "failed")
-        }
+        states = {name: counts.get(name, 0) for name in ("received", "answered", "sent", "failed")}
         health = {
             "status": "unhealthy" if problems else "ok",
             "problems": problems,

@@ -13,7 +13,7 @@ acknowledged and is removed at the next start, and a row without its outcome is 
 ::
 
     received -> answered -> sent      results written; taken by the archive
-             -> refused | failed      no result; with the reason
+             -> failed                no result; with the reason
 
 An instance is known by a keyed hash of its SOP Instance UID, whose key is made for each queue. No
 UID and nothing of a patient stands in the database.
@@ -25,7 +25,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from boneage.apps.node.queue_files import QueueFiles
 from boneage.apps.node.queue_rows import Arrival, QueueRows, written
@@ -184,10 +183,10 @@ class Queue:
             self._done(job.key, "failed", f"its worker process died {deaths} times")
             return True
 
-    def reject(self, job: Job, state: Literal["refused", "failed"], reason: str) -> None:
+    def fail(self, job: Job, reason: str) -> None:
         """Note that there is no result, and why. The reason must name no patient."""
         with self._ending(job):
-            self._done(job.key, state, reason)
+            self._done(job.key, "failed", reason)
 
     def finish(self, job: Job, own: Sequence[str]) -> None:
         """Keep the results that were written to ``job.out``.
@@ -235,7 +234,7 @@ class Queue:
     def tidy(self, remember_days: float = 3650) -> None:
         """Remove the files that need not be kept any longer, and forget what is long done."""
         now = self._now()
-        done = "state IN ('sent', 'refused', 'failed')"
+        done = "state IN ('sent', 'failed')"
         with self._lock, written(self.files.folder):
             wanted = self._rows.all(
                 f"SELECT key FROM instances WHERE NOT ({done}) OR since > ?", now - self._keep_s
@@ -258,14 +257,13 @@ class Queue:
             )
         return 0 if row is None else int(row[0])
 
-    def reasons(self) -> list[tuple[str, str]]:
-        """State and reason of what has no result, the oldest first."""
+    def reasons(self) -> list[str]:
+        """Why there is no result of those that have none, the oldest first."""
         with self._lock, written(self.files.folder):
             rows = self._rows.all(
-                "SELECT state, reason FROM instances WHERE state IN ('refused', 'failed') "
-                "ORDER BY number"
+                "SELECT reason FROM instances WHERE state = 'failed' ORDER BY number"
             )
-        return [(state, reason) for state, reason in rows]
+        return [reason for (reason,) in rows]
 
     @contextlib.contextmanager
     def _ending(self, job: Job) -> Iterator[None]:

@@ -4,7 +4,7 @@ Run as ``python -m boneage.apps.node.worker [BUNDLE]``. A decoder that crashes t
 down and nothing else. The first line out says that the model is loaded, or why not.
 
 >>> {"path": "sources/K.dcm", "out": "work/K"}
-<<< {"status": "ok", "own": ["1.2.3"]}
+<<< {"status": "ok", "own": ["1.2.3"], "refused": ""}
 """
 
 import json
@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
-from boneage.errors import BoneAgeError, OutputError, UnreadableError, UnsuitableError
+from boneage.errors import BoneAgeError, OutputError, UnreadableError
 
 __all__ = ["main"]
 
@@ -47,10 +47,8 @@ def _judged(judge: Any, path: Path, out: Path) -> dict[str, Any]:
     from pydicom.filereader import read_file_meta_info
 
     try:
-        files = judge.handle(path, out)
-        own = [str(read_file_meta_info(file).MediaStorageSOPInstanceUID) for file in files]
-    except UnsuitableError as error:
-        return {"status": "refused", "reason": str(error)}
+        judged = judge.handle(path, out)
+        own = [str(read_file_meta_info(file).MediaStorageSOPInstanceUID) for file in judged.files]
     except UnreadableError as error:
         return {"status": "failed", "reason": str(error)}
     except (OutputError, OSError) as error:
@@ -62,7 +60,7 @@ def _judged(judge: Any, path: Path, out: Path) -> dict[str, Any]:
         return {"status": "failed", "reason": f"unexpected {type(error).__name__}"}
     if not own:
         return {"status": "failed", "reason": "there is no result"}
-    return {"status": "ok", "own": own}
+    return {"status": "ok", "own": own, "refused": judged.refused}
 
 
 def _own_standard_output() -> TextIO:

@@ -133,13 +133,16 @@ class Worker:
             self._queue.finish(job, answer["own"])
             self._counters.add("answered")
             self._answered.set()
+            if answer["refused"]:
+                self._counters.add("judged_refused")
+                _LOG.warning("%s: refused, which its results say: %s", short, answer["refused"])
         elif status == "disk":
             self._queue.set_aside(job, self._settings.retries.most_s)
             raise OutputError(f"Cannot write results to {self._queue.files.folder}.")
         else:
-            self._queue.reject(job, status, answer["reason"])
-            self._counters.add(f"judged_{status}")
-            _LOG.warning("%s: %s: %s", short, status, answer["reason"])
+            self._queue.fail(job, answer["reason"])
+            self._counters.add("judged_failed")
+            _LOG.warning("%s: failed: %s", short, answer["reason"])
 
 
 _STOPPED: dict[str, Any] = {"status": "stopped"}
