@@ -20,6 +20,7 @@ from torch import nn
 
 from boneage.errors import SettingsError, TrainingError
 from boneage.network.build import build_network
+from boneage.training.augmentation import AugmentationSettings
 from boneage.training.batches import epoch_seed, make_loader
 from boneage.training.fit import fit
 from boneage.training.helpers import place_in
@@ -85,7 +86,7 @@ def train_without_statistics(rank: int, ranks: int, meeting: Path) -> list[float
     """Losses of three epochs without anything random, then the weights in one number."""
     settings = TrainingSettings().updated(
         **{**SETTINGS, "epochs": 3, "dropout": 0.0, "batch_size": ODD["batch_size"]},
-        augmentation=dict.fromkeys(TrainingSettings().augmentation.to_dict(), 0.0),
+        augmentation=AugmentationSettings.off(),
     )
     # Not the same weights to begin with: those of the first process count.
     torch.manual_seed(rank)

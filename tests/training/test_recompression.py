@@ -1,5 +1,7 @@
 """Passages through JPEG: what is chosen loses detail, what is not stays as it is."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -83,8 +85,7 @@ def test_the_share_is_as_asked_for_and_the_other_draws_stay() -> None:
 
 
 def test_a_jpeg_alone_is_an_augmentation_and_can_be_replayed() -> None:
-    nothing = dict.fromkeys(AugmentationSettings().to_dict(), 0.0)
-    only = AugmentationSettings(**{**nothing, "jpeg": 1.0, "jpeg_side": 0.5})
+    only = dataclasses.replace(AugmentationSettings.off(), jpeg=1.0, jpeg_side=0.5)
     assert not only.is_off
     draw = draw_augmentation(2, only, torch.Generator().manual_seed(0))
     images = bones(2, 64)

@@ -23,6 +23,9 @@ _JPEG_SPAN = (0.1, 0.8)
 # Share of the grey scale between the 2nd and the 98th percentile of the RSNA radiographs: 0.11 in
 # 1 of 20, 0.63 in the middle, 0.78 in 19 of 20 (every 60th of 11,611).
 
+# Settings that say how a change is made, and not how far it goes.
+_MANNERS = frozenset({"jpeg_side"})
+
 
 @dataclass(frozen=True)
 class AugmentationSettings:
@@ -77,12 +80,15 @@ class AugmentationSettings:
                 f"augmentation.jpeg_side must be within 0.1 to 1, not {self.jpeg_side}."
             )
 
+    @classmethod
+    def off(cls) -> "AugmentationSettings":
+        """Settings that change nothing."""
+        return cls(**{name: 0.0 for name in cls().to_dict() if name not in _MANNERS})
+
     @property
     def is_off(self) -> bool:
         """Whether every change is switched off."""
-        changes = asdict(self)
-        del changes["jpeg_side"]
-        return not any(changes.values())
+        return not any(value for name, value in asdict(self).items() if name not in _MANNERS)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
