@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage.errors import UnreadableError
+from boneage.radiographs.readers._packbits import unpack_packbits
 
 __all__ = ["unpack_rle"]
 
@@ -48,19 +49,8 @@ def unpack_rle(frame: bytes, pixels: int, channels: int, sample_bytes: int) -> N
 
 def _unpack(packed: bytes, size: int) -> bytes:
     """Unpack one plane (G.3.2), which must give exactly ``size`` bytes."""
-    unpacked = bytearray()
-    at, end = 0, len(packed)
-    while at < end and len(unpacked) < size:
-        control = packed[at]
-        if control < 128:
-            unpacked += packed[at + 1 : at + 2 + control]
-            at += 2 + control
-        else:
-            if control > 128:  # 128 does nothing
-                unpacked += packed[at + 1 : at + 2] * (257 - control)
-                at += 1
-            at += 1
+    unpacked, at = unpack_packbits(packed, size)
     # A plane has even length, so one byte may be left over; some encoders leave more zeros.
-    if len(unpacked) != size or at > end or packed[at:].strip(b"\0"):
+    if len(unpacked) != size or at > len(packed) or packed[at:].strip(b"\0"):
         raise UnreadableError(f"its run-length encoded pixels are damaged. {_DAMAGED}")
-    return bytes(unpacked)
+    return unpacked

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage.errors import UnreadableError
+from boneage.radiographs.readers._packbits import unpack_packbits
 
 __all__ = ["unpack"]
 
@@ -65,19 +66,7 @@ def _deflate(data: bytes, size: int, most: int) -> bytes:  # noqa: ARG001
 
 
 def _packbits(data: bytes, size: int, most: int) -> bytes:  # noqa: ARG001
-    unpacked = bytearray()
-    at = 0
-    while len(unpacked) < size and at < len(data):
-        control = data[at]
-        if control < 128:
-            unpacked += data[at + 1 : at + 2 + control]
-            at += 2 + control
-        else:
-            if control > 128:  # 128 does nothing
-                unpacked += data[at + 1 : at + 2] * (257 - control)
-                at += 1
-            at += 1
-    return bytes(unpacked)
+    return unpack_packbits(data, size)[0]
 
 
 def _lzw(data: bytes, size: int, most: int) -> bytes:  # noqa: ARG001
