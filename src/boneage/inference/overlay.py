@@ -16,6 +16,7 @@ from boneage.radiographs.radiograph import Radiograph
 
 __all__ = [
     "OPACITY",
+    "SCALE_STOPS",
     "blend",
     "colour_of",
     "draw_overlay",
@@ -30,6 +31,9 @@ OPACITY = 0.45
 # Blue to orange: the palette of Okabe and Ito (Color Universal Design, 2008), which stays distinct
 # under the common colour blindnesses. Red, green and blue, from younger to older.
 _TABLE = ((0, 114, 178), (86, 180, 233), (255, 255, 255), (230, 159, 0), (213, 94, 0))
+
+SCALE_STOPS = 2 * len(_TABLE) - 1
+"""Colours between which a scale may be drawn linearly: those of the table and one between each."""
 
 _LEAST_WIDTH_PX = 400
 _MID_GREY = 110
@@ -136,11 +140,18 @@ def colour_of(share: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([blue, green, red], axis=-1).astype(np.float32)
 
 
-def scale_colours() -> list[str]:
-    """The colours over mid-grey as they lie on a radiograph, bluest first, as CSS colours."""
-    share = np.linspace(-1, 1, 2 * len(_TABLE) - 1, dtype=np.float32)
-    row = _blended(np.full((1, len(share)), _MID_GREY, np.uint8), share[np.newaxis], OPACITY)[0]
-    return [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in row.tolist()]
+def scale_colours(count: int = SCALE_STOPS, *, opacity: float = OPACITY) -> Colours:
+    """The colours over mid-grey, as they lie on a radiograph, for a scale beside it.
+
+    Args:
+        count: How many, evenly spaced from the bluest to the most orange.
+        opacity: How much the strongest colour covers, above 0 to 1.
+
+    Returns:
+        Shape (count, 3), uint8, blue first.
+    """
+    share = np.linspace(-1, 1, count, dtype=np.float32)
+    return _blended(np.full(share.shape, _MID_GREY, np.uint8), share, opacity)
 
 
 def _blended(grey: NDArray[np.uint8], share: NDArray[np.float32], opacity: float) -> Colours:
@@ -155,15 +166,12 @@ def _legend(width: int, prediction: Prediction, limit: float, opacity: float) ->
     factor = min(max(width / 600, 0.38), 2.5)
     line, margin = math.ceil(28 * factor), math.ceil(10 * factor)
     legend = np.zeros((4 * line + margin, width, 3), np.uint8)
-    share = np.linspace(-1, 1, width - 2 * margin, dtype=np.float32)
-    bar = np.tile(share, (line // 2, 1))
-    top = math.ceil(1.5 * line)
-    legend[top : top + len(bar), margin : width - margin] = _blended(
-        np.full(bar.shape, _MID_GREY, np.uint8), bar, opacity
-    )
+    top, high = math.ceil(1.5 * line), line // 2
+    bar = scale_colours(width - 2 * margin, opacity=opacity)
+    legend[top : top + high, margin : width - margin] = bar
     age = f"bone age {prediction.bone_age_months:.1f} months"
     _write(legend, age, (margin, line), factor)
-    below = top + len(bar) + line
+    below = top + high + line
     for text, place in ((f"-{limit:g}", 0.0), ("0", 0.5), (f"+{limit:g}", 1.0)):
         _write(legend, text, (margin, below), factor, place)
     for text, place in (("younger", 0.0), ("months a cell", 0.5), ("older", 1.0)):

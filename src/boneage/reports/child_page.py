@@ -158,9 +158,10 @@ def _pictures(page: ChildPage) -> Iterator[str]:
 def _scale(overlay: Overlay) -> str:
     """The colours with their months."""
     limit = f"{overlay.limit_months:g}"
+    colours = [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in scale_colours().tolist()]
     return (
         f'<div class="scale"><span>−{limit}</span><span class="bar" style="background: '
-        f'linear-gradient(to right, {", ".join(scale_colours())})"></span>'
+        f'linear-gradient(to right, {", ".join(colours)})"></span>'
         f"<span>+{limit}</span></div>"
     )
 

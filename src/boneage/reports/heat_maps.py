@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from boneage.dataset.records import Record
 from boneage.errors import RadiographError
-from boneage.inference.overlay import OPACITY, blend, colour_of, scale_of
+from boneage.inference.overlay import blend, scale_colours, scale_of
 from boneage.inference.prediction import Prediction
 from boneage.radiographs.readers import read_radiograph
 from boneage.reports.style import DOUBLE_COLUMN_MM, house_style, new_figure, save_figure
@@ -99,10 +97,8 @@ def _draw_case(axes: "Axes", case: Case) -> None:
 
 def _draw_scale(axes: "Axes") -> None:
     """A bar of the colours over mid-grey, as they lie on a radiograph."""
-    share = np.linspace(-1, 1, 256, dtype=np.float32)
-    cover = OPACITY * np.abs(share)[:, np.newaxis]
-    colours = (1 - cover) * 110 + cover * colour_of(share)[:, ::-1]
-    axes.imshow(np.rint(colours)[np.newaxis].astype(np.uint8), aspect="auto", extent=(-1, 1, 0, 1))
+    colours = scale_colours(256)[None, :, ::-1]
+    axes.imshow(colours, aspect="auto", extent=(-1, 1, 0, 1))
     axes.set_yticks([])
     axes.set_xticks([-1, 0, 1], ["younger", "0", "older"])
     axes.set_xlabel(

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boneage.inference.heatmap import HeatMap
-from boneage.inference.overlay import blend, scale_colours, scale_of, screen_grey
+from boneage.inference.overlay import SCALE_STOPS, blend, scale_colours, scale_of, screen_grey
 from boneage.radiographs.radiograph import Radiograph
 from boneage.reports.child_words import OVERLAY_CAPTION
 from boneage.reports.dicom_results.canvas import TextStyle, draw_text, height_px, wrapped
@@ -74,11 +74,10 @@ def _panel(picture: Picture, caption: str, limit_months: float | None = None) ->
 
 def _draw_scale(panel: Picture, top: int, limit_months: float) -> None:
     """The bar of the colours, with what its ends and its middle stand for."""
-    colours = [bytes.fromhex(colour[1:]) for colour in scale_colours()]
-    row = np.array([[list(colour) for colour in colours]], np.uint8)
+    row = np.ascontiguousarray(scale_colours()[np.newaxis, :, ::-1])
     wide = panel.shape[1]
     # Pixel centres of the bar among those of the colours, the first and last of them at its ends.
-    at = np.linspace(0, len(colours) - 1, wide, dtype=np.float32)[np.newaxis]
+    at = np.linspace(0, SCALE_STOPS - 1, wide, dtype=np.float32)[np.newaxis]
     bar = cv2.remap(row, at, np.zeros_like(at), cv2.INTER_LINEAR)
     panel[top : top + _BAR] = bar
     below = top + _BAR + 2
