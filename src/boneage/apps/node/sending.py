@@ -15,6 +15,7 @@ from pynetdicom.presentation import PresentationContext
 from boneage.apps.node.counters import Counters
 from boneage.apps.node.queue import Delivery, Queue
 from boneage.apps.node.settings import NodeSettings
+from boneage.apps.node.threads import NodeThread
 from boneage.errors import OutputError
 
 __all__ = ["Sender"]
@@ -28,7 +29,7 @@ _TAKEN = {0x0000, 0xB000, 0xB006, 0xB007}
 """Success, and the warnings with which an archive keeps an instance (PS3.4 table B.2-1)."""
 
 
-class Sender:
+class Sender(NodeThread):
     """Sends what is answered, in a thread, until it is stopped."""
 
     def __init__(
@@ -51,36 +52,18 @@ class Sender:
         # The bytes of the file go out as they are.
         _config.STORE_SEND_CHUNKED_DATASET = True
         self._settings, self._queue, self._counters = settings, queue, counters
-        self._answered, self._stop = answered, stop
+        self._answered = answered
         self._ae = AE(ae_title=settings.ae_title)
         seconds = settings.limits.timeout_s
         self._ae.acse_timeout = self._ae.dimse_timeout = seconds
         self._ae.network_timeout = self._ae.connection_timeout = seconds
         self._failures = 0
-        self.fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._guarded, name="sending", daemon=True)
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still sends."""
-        return self._thread.is_alive()
+        super().__init__("sending", stop)
 
     @property
     def reachable(self) -> bool:
         """Whether the last association with the archive came about and held."""
         return not self._failures
-
-    def join(self) -> None:
-        """Wait for its end after ``stop`` was set."""
-        self._thread.join()
-
-    def _guarded(self) -> None:
-        try:
-            self._run()
-        except BaseException as error:
-            self.fault = error
-            self._stop.set()
 
     def _run(self) -> None:
         rounds = 0

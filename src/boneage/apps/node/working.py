@@ -13,6 +13,7 @@ from typing import Any
 from boneage.apps.node.counters import Counters
 from boneage.apps.node.queue import Job, Queue
 from boneage.apps.node.settings import NodeSettings
+from boneage.apps.node.threads import NodeThread
 from boneage.errors import OutputError, WorkerError
 
 __all__ = ["Worker"]
@@ -28,7 +29,7 @@ _LOOK_SECONDS = 0.2
 _MOST_FAILED_STARTS = 5
 
 
-class Worker:
+class Worker(NodeThread):
     """One process that judges, started anew whenever it dies."""
 
     def __init__(
@@ -49,32 +50,15 @@ class Worker:
             stop: When this is set, the work in hand goes back to the queue.
         """
         self._settings, self._queue, self._counters = settings, waiting, counters
-        self._answered, self._stop = answered, stop
+        self._answered = answered
         self._process: _Process | None = None
         self.ready = threading.Event()
-        self.fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._guarded, name="working", daemon=True)
-        self._thread.start()
+        super().__init__("working", stop)
 
-    @property
-    def alive(self) -> bool:
-        """Whether it still works."""
-        return self._thread.is_alive()
-
-    def join(self) -> None:
-        """Wait for its end after ``stop`` was set."""
-        self._thread.join()
-
-    def _guarded(self) -> None:
-        try:
-            self._run()
-        except BaseException as error:
-            self.fault = error
-            self._stop.set()
-        finally:
-            self.ready.set()
-            if self._process is not None:
-                self._process.kill()
+    def _ended(self) -> None:
+        self.ready.set()
+        if self._process is not None:
+            self._process.kill()
 
     def _run(self) -> None:
         process = self._start()
