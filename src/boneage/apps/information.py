@@ -29,7 +29,7 @@ EXTRAS = {
         "torch",
     ),
     "dicom": ("highdicom", "opencv-python-headless", "pydicom", "pynetdicom", "python-gdcm"),
-    "web": ("fastapi", "jinja2", "uvicorn"),
+    "web": ("fastapi", "jinja2", "prometheus-client", "python-multipart", "uvicorn"),
     "cluster": ("ray",),
 }
 """Distributions that each extra of pyproject.toml brings; they are looked up, not imported."""
