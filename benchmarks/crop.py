@@ -3,7 +3,7 @@
 The boxes of ``annotations/hand-keypoints.csv`` measure; nothing that ships is trained on them.
 Settings were chosen on even ids, so that odd ids tell what to expect of other radiographs.
 
-    python benchmarks/crop.py [--data ../shared/data] [--montage FILE.png] [--worst 50]
+    python benchmarks/crop.py [--data ../shared/data] [--level-tone] [--montage FILE.png]
 """
 
 import argparse
@@ -38,7 +38,7 @@ class Measured:
     milliseconds: float
 
 
-def measure(row: dict[str, str], images: Path) -> Measured:
+def measure(row: dict[str, str], images: Path, level_tone: bool) -> Measured:
     pixels = cv2.imread(str(images / f"{row['id']}.png"), cv2.IMREAD_GRAYSCALE)
     height, width = pixels.shape
     across, down = width / float(row["image_width"]), height / float(row["image_height"])
@@ -46,7 +46,7 @@ def measure(row: dict[str, str], images: Path) -> Measured:
     right, bottom = left + float(row["box_width"]) * across, top + float(row["box_height"]) * down
     box = max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)
     start = time.process_time()
-    found = crop(normalise(pixels).image)
+    found = crop(normalise(pixels).image, level_tone=level_tone)
     spent = (time.process_time() - start) * 1000
     area = (box[2] - box[0]) * (box[3] - box[1])
     b = found.box
@@ -95,6 +95,7 @@ def write_montage(path: Path, results: list[Measured], count: int, columns: int 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--level-tone", action="store_true", help="look on a levelled tone")
     parser.add_argument("--montage", type=Path, help="write the worst ones to this PNG file")
     parser.add_argument("--worst", type=int, default=50, help="how many to draw")
     parser.add_argument("--ids", choices=("even", "odd", "all"), default="all", help="draw these")
@@ -102,7 +103,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     images = arguments.data / "rsna-100px" / "boneage-training-dataset"
     with (arguments.data / "annotations" / "hand-keypoints.csv").open(newline="") as file:
-        results = [measure(row, images) for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    results = [measure(row, images, arguments.level_tone) for row in rows]
     print_table(results)
     if arguments.montage:
         parts = {"even": (0,), "odd": (1,), "all": (0, 1)}[arguments.ids]

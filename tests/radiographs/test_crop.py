@@ -79,6 +79,27 @@ def test_the_hand_is_found_at_any_angle(angle: int, mirrored: bool) -> None:
     assert_found(image, (x0, y0, x1, y1), most=2.2)
 
 
+def overlap(a: Box, b: Box) -> float:
+    """Shared area of two boxes over the area of both."""
+    other = b.left_px, b.top_px, b.left_px + b.width_px, b.top_px + b.height_px
+    shared = inside(a, other) * b.width_px * b.height_px
+    return shared / (a.width_px * a.height_px + b.width_px * b.height_px - shared)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.floats(0.5, 2), st.sampled_from([0.2, 0.4, 0.6]))
+def test_a_gamma_curve_leaves_the_crop_where_it_was_on_a_levelled_tone(
+    exponent: float, tissue: float
+) -> None:
+    image, hand = draw_hand(tissue=tissue)
+    before = crop(image, level_tone=True)
+    after = crop(np.power(image, np.float32(exponent)), level_tone=True)
+    assert inside(before.box, hand) >= 0.97
+    assert not before.fallback
+    assert not after.fallback
+    assert overlap(before.box, after.box) >= 0.9
+
+
 @settings(max_examples=12, deadline=None)
 @given(*[st.integers(0, 60)] * 4)
 def test_a_black_border_does_not_move_the_hand(
@@ -108,17 +129,21 @@ def test_a_copy_of_another_size_gives_the_same_box() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 80), st.integers(1, 80), st.integers(0, 1000), st.floats(0, 0.5))
-def test_the_box_lies_inside_any_image(height: int, width: int, seed: int, margin: float) -> None:
+@given(
+    st.integers(1, 80), st.integers(1, 80), st.integers(0, 1000), st.floats(0, 0.5), st.booleans()
+)
+def test_the_box_lies_inside_any_image(
+    height: int, width: int, seed: int, margin: float, level_tone: bool
+) -> None:
     image = np.random.default_rng(seed).random((height, width), dtype=np.float32)
     before = image.copy()
-    found = crop(image, margin)
+    found = crop(image, margin, level_tone=level_tone)
     assert found.box.left_px + found.box.width_px <= width
     assert found.box.top_px + found.box.height_px <= height
     assert np.array_equal(found.image, image[found.box.slices])
     assert not np.shares_memory(found.image, image)
     assert np.array_equal(image, before)
-    assert crop(image, margin).box == found.box
+    assert crop(image, margin, level_tone=level_tone).box == found.box
     if found.fallback:
         assert found.reason
         assert found.box == Box(0, 0, width, height)
@@ -142,8 +167,11 @@ def blank(height: int, width: int) -> np.ndarray:
     ],
     ids=["1x1", "1xN", "Nx3", "black", "gradient", "noise", "rectangle", "disc"],
 )
-def test_what_is_no_hand_gives_the_whole_image_and_says_so(image: np.ndarray) -> None:
-    found = crop(image)
+@pytest.mark.parametrize("level_tone", [False, True])
+def test_what_is_no_hand_gives_the_whole_image_and_says_so(
+    image: np.ndarray, level_tone: bool
+) -> None:
+    found = crop(image, level_tone=level_tone)
     assert found.fallback
     assert found.reason
     assert np.array_equal(found.image, image)
@@ -173,7 +201,8 @@ def test_other_types_are_refused() -> None:
 
 
 @pytest.mark.real_data
-def test_annotated_hands_lie_inside_the_crop(shared_data: Path) -> None:
+@pytest.mark.parametrize("level_tone", [False, True])
+def test_annotated_hands_lie_inside_the_crop(shared_data: Path, level_tone: bool) -> None:
     with (shared_data / "annotations" / "hand-keypoints.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))[::8]
     covered = []
@@ -185,6 +214,22 @@ def test_annotated_hands_lie_inside_the_crop(shared_data: Path) -> None:
         x0, y0 = max(0.0, float(row["box_x"]) * across), max(0.0, float(row["box_y"]) * down)
         x1 = min(pixels.shape[1], x0 + float(row["box_width"]) * across)
         y1 = min(pixels.shape[0], y0 + float(row["box_height"]) * down)
-        covered.append(inside(crop(normalise(pixels).image).box, (x0, y0, x1, y1)))
+        found = crop(normalise(pixels).image, level_tone=level_tone)
+        covered.append(inside(found.box, (x0, y0, x1, y1)))
     assert len(covered) > 60
     assert np.mean(np.array(covered) >= 0.97) >= 0.95
+
+
+@pytest.mark.real_data
+def test_gamma_2_moves_few_crops_on_a_levelled_tone(shared_data: Path) -> None:
+    files = sorted((shared_data / "rsna-100px" / "boneage-training-dataset").glob("*.png"))[::150]
+    moved = {False: 0, True: 0}
+    for file in files:
+        image = normalise(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)).image
+        for level_tone in moved:
+            before = crop(image, level_tone=level_tone).box
+            after = crop(image**2, level_tone=level_tone).box
+            moved[level_tone] += overlap(before, after) < 0.7
+    assert len(files) > 60
+    assert moved[True] <= 0.06 * len(files)  # of every fiftieth radiograph: 6 of 233
+    assert moved[False] > 2 * moved[True]

@@ -17,6 +17,7 @@ from boneage.radiographs.preparation import (
     PreparationSettings,
     PreparedGeometry,
 )
+from boneage.radiographs.preparation_settings import ADDED_LATER
 from boneage.radiographs.radiograph import Radiograph
 from boneage.radiographs.turning import TurnGeometry, turn
 
@@ -123,7 +124,7 @@ def _settings_of(bundle: Bundle) -> PreparationSettings | None:
         settings = PreparationSettings.from_dict(dict(card.preparation))
     except BoneAgeError as error:
         raise BundleError(f"{where}: preparation.settings cannot be used: {error}") from error
-    if missing := set(settings.to_dict()) - set(card.preparation):
+    if missing := set(settings.to_dict()) - set(card.preparation) - ADDED_LATER:
         raise BundleError(
             f"{where}: preparation.settings lacks {', '.join(sorted(missing))}, and what a "
             "release takes for it may not be what the model was trained on. Get the model again."

@@ -181,7 +181,9 @@ class Preparation:
         height, width = normalised.image.shape
         info = CropInfo(Box(0, 0, width, height), False, "")
         if self.settings.crop:
-            box, reason = find_hand(normalised.image, self.settings.margin)
+            box, reason = find_hand(
+                normalised.image, self.settings.margin, level_tone=self.settings.level_tone
+            )
             info = CropInfo(box, bool(reason), reason)
         hand = normalised.image[info.box.slices]
         if self.settings.stretch:

@@ -8,10 +8,13 @@ from boneage.errors import SettingsError
 from boneage.radiographs.crop import MARGIN, check_margin
 from boneage.radiographs.geometry import REDUCTIONS, check_size
 
-__all__ = ["MIN_SIDE_PX", "PreparationSettings"]
+__all__ = ["ADDED_LATER", "MIN_SIDE_PX", "PreparationSettings"]
 
 MIN_SIDE_PX = 32
 """Radiographs with a shorter side than this show no growth plate and are refused."""
+
+ADDED_LATER = frozenset({"level_tone"})
+"""Settings that models of earlier releases do not name: their default is what was done then."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class PreparationSettings:
         reduce_by: How they are reduced: ``means`` or ``samples`` (see ``geometry.reduce_to``).
         stretch: Let the hand rather than the marker letter set the grey scale: within the crop,
             its background becomes 0 and its brightest bone 1 (see ``stretch`` in ``intensity``).
+        level_tone: Look for the hand on a copy of middling tone, so that a dark or a light print of
+            the same film is cut out alike (see ``crop``). Off in models of before it was there.
     """
 
     size_px: int = 256
@@ -36,12 +41,15 @@ class PreparationSettings:
     stretch: bool = True
     reduce_to: float = 0.0
     reduce_by: str = "means"
+    level_tone: bool = False
 
     def __post_init__(self) -> None:
         check_size(self.size_px)
-        for name in ("crop", "stretch"):
+        for name in ("crop", "stretch", "level_tone"):
             if not isinstance(getattr(self, name), bool):
-                raise SettingsError(f"--{name} is on or off, not {getattr(self, name)!r}.")
+                raise SettingsError(
+                    f"--{name.replace('_', '-')} is on or off, not {getattr(self, name)!r}."
+                )
         number = isinstance(self.margin, (int, float)) and not isinstance(self.margin, bool)
         if not number:
             raise SettingsError(f"--margin must be a number within 0 to 0.5, not {self.margin!r}.")
