@@ -29,6 +29,7 @@ CONVERSIONS: dict[str, Change | None] = {
     "JPEG quality 50": jpeg(50),
     "gamma 0.5": gamma(0.5),
     "gamma 2": gamma(2.0),
+    **{name: CHANGES[name] for name in ("turned by 90", "tilted by +15", "tilted by -30")},
 }
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from boneage.errors import UnsuitableError
 from boneage.radiographs.crop import Box, find_hand
 from boneage.radiographs.geometry import (
+    FINER,
     pad_to_square,
     reduce_to,
     resize,
@@ -139,11 +140,15 @@ class Preparation:
     def __init__(self, settings: PreparationSettings | None = None) -> None:
         self.settings = settings if settings is not None else PreparationSettings()
 
-    def __call__(self, radiograph: Radiograph) -> PreparedImage:
+    def __call__(
+        self, radiograph: Radiograph, *, short_side_px: int | None = None
+    ) -> PreparedImage:
         """Prepare one radiograph.
 
         Args:
             radiograph: Any radiograph; it is not changed.
+            short_side_px: Short side to reduce to if it is another than the settings', as for a
+                picture that a tilt has made larger: 1 or more.
 
         Returns:
             The prepared image with its geometry and warnings.
@@ -157,7 +162,7 @@ class Preparation:
                 f"{radiograph.source}: {radiograph.width_px} x {radiograph.height_px} pixels are "
                 f"too few to see bones; at least {MIN_SIDE_PX} each way are needed."
             )
-        pixels = self.reduce(radiograph.pixels)
+        pixels = self.reduce(radiograph.pixels, short_side_px)
         try:
             normalised = normalise(pixels)
         except UnsuitableError as error:
@@ -172,9 +177,14 @@ class Preparation:
             return prepared
         return _in_pixels_of(radiograph, pixels.shape, prepared)
 
-    def reduce(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """The first step alone: pixels on the scale that the settings ask for."""
-        return reduce_to(pixels, self.settings.short_side_px, method=self.settings.reduce_by)
+    def reduce(self, pixels: NDArray[Any], short_side_px: int | None = None) -> NDArray[Any]:
+        """The first step alone: pixels on the scale that the settings, or the caller, ask for."""
+        wanted = self.settings.short_side_px if short_side_px is None else short_side_px
+        return reduce_to(pixels, wanted, method=self.settings.reduce_by)
+
+    def reduce_for_turning(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Pixels reduced to where turning them by any angle still costs nothing that is kept."""
+        return reduce_to(pixels, FINER * self.settings.short_side_px)
 
     def _finish(self, normalised: NormaliseResult) -> PreparedImage:
         """What follows normalising; the same as the pure functions one after the other."""
