@@ -38,7 +38,7 @@ def test_a_tilted_film_keeps_its_detail(tilt_deg: float) -> None:
     assert detail(tilted) > 0.85 * detail(preparation()(hand()))
 
 
-@pytest.mark.parametrize("tilt_deg", (0, *TILTS_DEG))
+@pytest.mark.parametrize("tilt_deg", [0, *TILTS_DEG])
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2])
 def test_what_it_sees_lies_where_it_says(quarter_turns: int, tilt_deg: float) -> None:
     film = turn(hand(), quarter_turns, tilt_deg)
