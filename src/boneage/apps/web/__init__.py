@@ -1,0 +1,21 @@
+"""The web app: pages for people and an HTTP API for programs (the extra ``web``).
+
+===============  ================================================================================
+``settings``     what a server is told
+``serving``      a server from start to end
+``app``          the routes put together
+``security``     who may ask, and what browsers may do with the pages
+``uploads``      multipart bodies, in memory and within limits
+``asking``       from a request to the answers of its radiographs
+``api``          the routes for programs
+``schema``       what they take and give
+``problems``     errors as RFC 9457 has them
+``pages``        the routes for people
+``viewing``      the pictures that the pages show
+``jobs``         what goes to a worker process, and what comes back
+``engine``       the worker processes and the queue before them
+``worker``       a worker process: where foreign bytes are read
+``keeping``      what is kept with ``--keep``
+``metrics``      counters for Prometheus
+===============  ================================================================================
+"""
