@@ -116,6 +116,10 @@ class Picture:
         height_px: Its height.
         low: 16-bit grey that is black in the window that is shown first.
         high: 16-bit grey that is white in it.
+        darkest: Lowest 16-bit grey that occurs, for the ends of sliders.
+        brightest: Highest 16-bit grey that occurs.
+        first: Grey value of the file that 16-bit grey 0 stands for.
+        last: Grey value of the file that 16-bit grey 65535 stands for.
     """
 
     png: bytes = field(repr=False)
@@ -123,6 +127,10 @@ class Picture:
     height_px: int
     low: int
     high: int
+    darkest: int = 0
+    brightest: int = 65535
+    first: float = 0.0
+    last: float = 65535.0
 
 
 @dataclass(frozen=True)
