@@ -107,4 +107,3 @@ def _row_of_prediction(file: InputFile, answer: Prediction, labels: SexTable | N
 def _row_of_error(file: InputFile, status: Status, sex: Sex | None, message: str) -> Row:
     known = None if sex is None else sex.value
     return Row(path=file.path, id=file.id, status=status, sex=known, message=message)
-

@@ -7,13 +7,14 @@ radiograph, never who the child is. Foreign bytes are parsed in workers and nowh
 How a route asks::
 
     from boneage.apps.web.asking import ask           # waits, drops the jobs of who went away
-    from boneage.apps.web.uploads import read_form
+    from boneage.apps.web.uploads import open_form
 
-    form = await read_form(request, settings.limits)  # .files: Upload(name, data); .fields
-    job = Job(name=form.files[0].name, data=form.files[0].data, sex=Sex.FEMALE,
-              facts=Facts(age_months=120.0), wants=Wants(picture=True, heat_map=True))
-    (answer,) = await ask(request, engine, [job])     # raises Problem: 429, 503
-    answer.row, answer.visit.score, answer.picture, answer.overlay
+    async with open_form(request, settings.limits) as form:  # raises ProblemError: 408 to 429
+        file = form.files[0]                                 # Upload: name, data; form.fields
+        job = Job(file.name, file.data, sex=Sex.FEMALE, facts=Facts(age_months=120.0),
+                  wants=Wants(picture=True, heat_map=True))
+        (answer,) = await ask(request, engine, [job])        # raises ProblemError: 429, 503
+    answer.row, answer.visit.score, answer.picture, answer.overlay, answer.report
 
 The pictures are made in the worker by two functions of ``viewing``::
 

@@ -1,0 +1,73 @@
+"""From a request to the answers of its radiographs, as long as somebody waits for them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, overload
+
+from fastapi import Request
+
+from boneage.apps.web.engine import BusyError, Engine, StoppingError
+from boneage.apps.web.jobs import Answer, ChildInFile, Inspect, Job
+from boneage.apps.web.problems import ProblemError
+
+__all__ = ["CLIENT_GONE", "ask"]
+
+CLIENT_GONE = 499
+"""Status in the counters of a request whose caller went away; nobody ever gets it."""
+
+
+@overload
+async def ask(request: Request, engine: Engine, jobs: Sequence[Job]) -> list[Answer]: ...
+
+
+@overload
+async def ask(request: Request, engine: Engine, jobs: Sequence[Inspect]) -> list[ChildInFile]: ...
+
+
+async def ask(request: Request, engine: Engine, jobs: Sequence[Any]) -> list[Any]:
+    """Have jobs done and wait for all of them.
+
+    Args:
+        request: Whose they are; its body has been read. If its caller goes away, what has not
+            begun is dropped.
+        engine: Who does them.
+        jobs: One or more.
+
+    Returns:
+        The answers in the order of the jobs.
+
+    Raises:
+        ProblemError: 429 if too many wait, 503 if the server is ending.
+    """
+    try:
+        futures = [asyncio.wrap_future(future) for future in engine.submit(jobs)]
+    except BusyError as error:
+        headers = {"Retry-After": str(error.retry_after_s)}
+        raise ProblemError(429, str(error), headers=headers) from error
+    except StoppingError as error:
+        raise _stopping() from error
+    answers = asyncio.gather(*futures)
+    gone = asyncio.ensure_future(_gone(request))
+    either: set[asyncio.Future[Any]] = {answers, gone}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not answers.done():
+            raise ProblemError(CLIENT_GONE, "The caller went away.")
+        return await answers
+    except StoppingError as error:
+        raise _stopping() from error
+    finally:
+        gone.cancel()
+        answers.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Return when the caller is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _stopping() -> ProblemError:
+    return ProblemError(
+        503, "The server is ending. Try again in 10 s.", headers={"Retry-After": "10"}
+    )
