@@ -56,7 +56,7 @@ def age_scale_svg(visit: ChildVisit) -> str:
         visit: The answer with what is known of the child.
 
     Returns:
-        An ``svg`` element whose title and description say what it shows; empty without a bone age.
+        An ``svg`` element whose label says what it shows; empty without a bone age.
     """
     months, age_months = visit.row.bone_age_months, visit.facts.age_months
     if months is None:
@@ -68,9 +68,7 @@ def age_scale_svg(visit: ChildVisit) -> str:
     return "\n".join(
         [
             f'<svg class="age-scale" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-            'aria-labelledby="age-scale-title age-scale-text">',
-            '<title id="age-scale-title">Bone age on a scale of years</title>',
-            f'<desc id="age-scale-text">{escape(_in_words(visit))}</desc>',
+            f'aria-label="Bone age on a scale of years. {escape(_in_words(visit))}">',
             *_normal_range(axis, visit),
             *_years(axis),
             *_chronological_age(axis, age_months),
@@ -131,9 +129,7 @@ def _bone_age(axis: _Axis, months: float, limits: tuple[float, float] | None) ->
     x = axis.x(months)
     if limits is not None:
         low, high = axis.x(limits[0]), axis.x(limits[1])
-        yield (
-            f'<path class="whisker" d="M{low:.1f},{_WHISKER - 4}v8m0,-4H{high:.1f}m0,-4v8"/>'
-        )
+        yield (f'<path class="whisker" d="M{low:.1f},{_WHISKER - 4}v8m0,-4H{high:.1f}m0,-4v8"/>')
     yield f'<path class="estimate" d="M{x:.1f},{_WHISKER}V{_AXIS}"/>'
     yield f'<circle class="point" cx="{x:.1f}" cy="{_WHISKER}" r="4.5"/>'
     yield _label(f"bone age {years_and_months(months)}", x, _BONE_LABEL, "strong")

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from boneage.apps.web.jobs import Overlay, Picture
 from boneage.inference.heatmap import HeatMap
-from boneage.inference.overlay import colour_of, scale_colours, scale_of
+from boneage.inference.overlay import OPACITY, colour_of, scale_colours, scale_of
 from boneage.radiographs.radiograph import Radiograph
+from boneage.reports.pages import jpeg_uri
 
-__all__ = ["LONGEST_PX", "overlay_of", "picture_of", "scale_stops"]
+__all__ = ["LONGEST_PX", "overlay_of", "picture_of", "plain_pictures", "scale_stops"]
 
 LONGEST_PX = 2000
 """Longer side of a picture for the page: finer than a screen, and 8 MB of grey values at most."""
 
+_PLAIN_PX = 700
 _LAYER_PX = 512  # a heat map has some ten cells on a side and is smooth between their centres
 _TOP = 65535
 _WINDOW_PERCENTILES = (0.5, 99.5)
@@ -50,9 +52,9 @@ def picture_of(radiograph: Radiograph) -> Picture:
         grey, first, last = _sixteen_bits(pixels)
         low, high = (round(float(at)) for at in np.percentile(grey, _WINDOW_PERCENTILES))
         darkest, brightest = int(grey.min()), int(grey.max())
-    channels = [np.zeros(grey.shape, np.uint8), _byte(grey), _byte(grey >> 8)]
+    channels = [np.zeros(grey.shape, np.uint8), _byte(grey & 255), _byte(grey // 256)]
     return Picture(
-        png=_png(cv2.merge(channels)),
+        png=_png(np.dstack(channels)),
         width_px=radiograph.width_px,
         height_px=radiograph.height_px,
         low=low,
@@ -74,10 +76,32 @@ def overlay_of(radiograph: Radiograph, heat_map: HeatMap) -> Overlay:
     limit = scale_of(heat_map.values_months)
     months = heat_map.on_radiograph()
     assert months.shape == radiograph.pixels.shape
-    share = _reduced(months, _LAYER_PX) / np.float32(limit)
+    share = np.asarray(_reduced(months, _LAYER_PX) / limit, np.float32)
     cover = 255 * np.minimum(np.abs(share), 1)
     layer = np.dstack([colour_of(share), cover])
     return Overlay(_png(np.rint(layer).astype(np.uint8)), limit)
+
+
+def plain_pictures(picture: Picture, overlay: Overlay | None) -> list[str]:
+    """The radiograph in its first window, and with its heat map, for a page without a viewer.
+
+    Returns:
+        One or two data URIs of JPEG files.
+    """
+    channels = cv2.imdecode(np.frombuffer(picture.png, np.uint8), cv2.IMREAD_COLOR)
+    assert channels is not None
+    grey = channels[..., 2].astype(np.float32) * 256 + channels[..., 1]
+    shown = np.clip((grey - picture.low) * (255 / (picture.high - picture.low)), 0, 255)
+    shown = _reduced(shown, _PLAIN_PX)
+    uris = [jpeg_uri(np.rint(shown).astype(np.uint8), _PLAIN_PX)]
+    if overlay is not None:
+        layer = cv2.imdecode(np.frombuffer(overlay.png, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert layer is not None
+        layer = cv2.resize(layer, shown.shape[::-1]).astype(np.float32)
+        cover = layer[..., 3:] * (OPACITY / 255)
+        mixed = (1 - cover) * shown[..., np.newaxis] + cover * layer[..., :3]
+        uris.append(jpeg_uri(np.rint(mixed).astype(np.uint8), _PLAIN_PX))
+    return uris
 
 
 def scale_stops() -> list[tuple[str, str]]:
@@ -111,8 +135,8 @@ def _sixteen_bits(values: NDArray[Any]) -> tuple[NDArray[np.uint16], float, floa
     return np.rint(grey).astype(np.uint16), first, last
 
 
-def _byte(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    return (values & 255).astype(np.uint8)
+def _byte(values: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.asarray(values, np.uint8)
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

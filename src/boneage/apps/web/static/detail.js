@@ -72,13 +72,12 @@ export class Detail {
   }
 
   #arrived() {
-    const data = $("view-data");
-    if (this.askedFor === this.row) {
-      const keep = this.shown === this.row && Boolean(this.viewer.picture);
-      this.shown = this.row;
-      this.viewer.show(data, this.row.file.name, keep);
-    }
-    data.replaceChildren(); // megabytes of text that nobody needs any more
+    const fragment = document.createElement("div"); // out of the page: it is megabytes of text
+    fragment.append(...$("view-data").childNodes);
+    if (this.askedFor !== this.row) return;
+    const keep = this.shown === this.row && Boolean(this.viewer.picture);
+    this.shown = this.row;
+    this.viewer.show(fragment, this.row.file.name, keep);
   }
 
   #refused(xhr) {
