@@ -4,11 +4,14 @@
 ``settings``     what a server is told
 ``serving``      a server from start to end
 ``app``          the routes put together
+``edge``         the outermost layer: headers, counts, and an end to every error
 ``security``     who may ask, and what browsers may do with the pages
+``signing``      where people show the token
 ``uploads``      multipart bodies, in memory and within limits
 ``asking``       from a request to the answers of its radiographs
 ``api``          the routes for programs
 ``schema``       what they take and give
+``openapi``      what the OpenAPI document says beside that
 ``problems``     errors as RFC 9457 has them
 ``pages``        the routes for people
 ``viewing``      the pictures that the pages show

@@ -8,12 +8,10 @@ from fastapi import Request
 
 from boneage.apps.web.engine import BusyError, Engine, StoppingError
 from boneage.apps.web.jobs import Answer, ChildInFile, Inspect, Job
-from boneage.apps.web.problems import ProblemError
+from boneage.apps.web.keeping import Keeper
+from boneage.apps.web.problems import CLIENT_GONE, ProblemError
 
-__all__ = ["CLIENT_GONE", "ask"]
-
-CLIENT_GONE = 499
-"""Status in the counters of a request whose caller went away; nobody ever gets it."""
+__all__ = ["ask"]
 
 
 @overload
@@ -53,12 +51,26 @@ async def ask(request: Request, engine: Engine, jobs: Sequence[Any]) -> list[Any
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not answers.done():
             raise ProblemError(CLIENT_GONE, "The caller went away.")
-        return await answers
+        found = await answers
     except StoppingError as error:
         raise _stopping() from error
     finally:
         gone.cancel()
         answers.cancel()
+    await _note(request, engine, jobs, found)
+    return found
+
+
+async def _note(
+    request: Request, engine: Engine, jobs: Sequence[Any], found: Sequence[Any]
+) -> None:
+    """Count the answers, and keep them if that is wanted."""
+    answers = [answer for answer in found if isinstance(answer, Answer)]
+    for answer in answers:
+        engine.metrics.radiographs.labels(answer.row.status).inc()
+    keeper: Keeper | None = request.app.state.keeper
+    if keeper is not None and answers:
+        await asyncio.to_thread(keeper.keep, jobs, answers)
 
 
 async def _gone(request: Request) -> None:

@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from boneage.apps.web.jobs import Answer, Broken, ChildInFile, Inspect, Job, Ready
+from boneage.apps.web.metrics import Metrics
 from boneage.apps.web.settings import ServeSettings
 from boneage.apps.web.worker import failed_answer, work
 from boneage.errors import BoneAgeError, WorkerError
@@ -63,6 +64,7 @@ class Engine:
 
     Attributes:
         settings: Those of the server.
+        metrics: What is counted.
         model: What the workers have loaded.
     """
 
@@ -73,6 +75,8 @@ class Engine:
             WorkerError: They cannot be started; what is wrong with the model is told.
         """
         self.settings = settings
+        self.metrics = Metrics()
+        self.metrics.watch(self)
         self._waiting: collections.deque[_Task] = collections.deque()
         self._changed = threading.Condition()
         self._open = True
@@ -163,12 +167,14 @@ class Engine:
                 while self._waiting:
                     task = self._waiting.popleft()
                     if task.future.set_running_or_notify_cancel():
+                        self.metrics.waiting_seconds.observe(time.monotonic() - task.since)
                         return task
                 self._changed.wait()
         return None
 
     def took(self, seconds: float) -> None:
         """Note how long a radiograph took, for the estimate of when there is room. For lanes."""
+        self.metrics.work_seconds.observe(seconds)
         self._work_s += _WEIGHT_OF_NEW * (seconds - self._work_s)
 
     def _look(self) -> None:
@@ -225,6 +231,7 @@ class _Lane:
                 if result is not None:
                     task.future.set_result(result)
                     continue
+                self._engine.metrics.deaths.inc()
                 task.future.set_result(self._given_up(task.job))
                 connection.close()
                 connection, _ = self._start()

@@ -10,11 +10,26 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-__all__ = ["PROBLEM_TYPE", "ProblemError", "ProblemPage", "add_problems", "problem_response"]
+__all__ = [
+    "CLIENT_GONE",
+    "PROBLEM_TYPE",
+    "ProblemError",
+    "ProblemPage",
+    "add_problems",
+    "problem_response",
+]
 
 PROBLEM_TYPE = "application/problem+json"
 
-_OWN_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}  # names of RFC 9110
+CLIENT_GONE = 499
+"""Status in the counters of a request whose caller went away; nobody ever gets it."""
+
+# Names of RFC 9110, which older releases of Python do not have.
+_OWN_PHRASES = {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    CLIENT_GONE: "Client Closed Request",
+}
 
 
 class ProblemError(Exception):

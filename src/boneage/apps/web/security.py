@@ -7,15 +7,15 @@ import secrets
 import time
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from boneage.apps.web.problems import ProblemError, problem_response
 from boneage.apps.web.settings import ServeSettings, is_loopback
 
-__all__ = ["COOKIE", "CSP", "Guard", "Sessions"]
+__all__ = ["COOKIE", "CSP", "SECURITY_HEADERS", "SESSION_S", "Guard", "Sessions"]
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -25,7 +25,7 @@ CSP = (
 
 COOKIE = "boneage_session"
 
-_HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": CSP,
     # OWASP, HTTP Security Response Headers Cheat Sheet.
     "X-Content-Type-Options": "nosniff",
@@ -37,11 +37,14 @@ _HEADERS = {
     # What was answered is about a child (RFC 9111, 5.2.2.5).
     "Cache-Control": "no-store",
 }
+"""What every response has, unless it has its own."""
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS = frozenset({"/health", "/sign-in"})
 _STATIC = "/static/"
 _HOST_HEADER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
-_SESSION_S = 12 * 3600
+SESSION_S = 12 * 3600
+"""Seconds after which somebody has to sign in again."""
 
 
 class Sessions:
@@ -58,7 +61,7 @@ class Sessions:
 
     def issue(self) -> str:
         """A new cookie's value."""
-        head = f"{int(time.time()) + _SESSION_S}.{secrets.token_urlsafe(12)}"
+        head = f"{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(12)}"
         return f"{head}.{self._sign(head)}"
 
     def holds(self, cookie: str) -> bool:
@@ -73,7 +76,7 @@ class Sessions:
 
 
 class Guard:
-    """Refuses what may not come in, and puts the headers on all that goes out."""
+    """Refuses what may not come in."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self._app = app
@@ -89,16 +92,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                message["headers"] = headers.raw
-            await send(message)
-
         refusal = self._refusal(scope)
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         """What a request gets that may not come in."""
@@ -144,13 +139,12 @@ def _is_cross_site(headers: Headers) -> bool:
 
 
 def _ask_for_token(scope: Scope, headers: Headers) -> Response:
-    path: str = scope["path"]
     if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
         return RedirectResponse("/sign-in", 303)
     return problem_response(
         ProblemError(
             401,
             "Show the token: Authorization: Bearer TOKEN.",
-            headers={"WWW-Authenticate": f'Bearer realm="boneage", path="{path[:0]}"'},
+            headers={"WWW-Authenticate": 'Bearer realm="boneage"'},
         )
     )
