@@ -82,6 +82,8 @@ class Job:
         taken: Day on which the radiograph was taken; None to take the file's.
         norm: Whose spread counts as normal.
         wants: What the answer is to hold.
+        again: The page has its answer, or does not want one, and asks for a picture or a report:
+            it is neither counted nor kept.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Job:
     taken: date | None = None
     norm: Norm = Norm.BRUSH
     wants: Wants = field(default_factory=Wants)
+    again: bool = False
 
 
 @dataclass(frozen=True)
