@@ -20,13 +20,14 @@ __all__ = ["jobs_of", "rows_of"]
 _MOST_ROWS = 10_000
 
 
-def jobs_of(form: Form, wants: Wants) -> list[Job]:
+def jobs_of(form: Form, wants: Wants, *, again: bool = False) -> list[Job]:
     """A job for each file of a form; what is said of the child holds for all of them.
 
     Args:
         form: Fields ``sex``, ``age_years`` with ``age_more_months``, or ``birth_date`` with
-            ``taken`` (ISO 8601 dates), and ``height_cm``; all may be empty.
+            ``taken_date`` (ISO 8601 dates), and ``height_cm``; all may be empty.
         wants: What the answers are to hold.
+        again: They are asked for once more, for a picture or a report.
 
     Returns:
         The jobs in order, one or more.
@@ -38,7 +39,7 @@ def jobs_of(form: Form, wants: Wants) -> list[Job]:
         raise _wrong("files", "No file was chosen. Choose one or more radiographs.")
     sex = _sex(form.fields)
     facts = Facts(_age_months(form.fields), _height(form.fields))
-    born, taken = _day(form.fields, "birth_date"), _day(form.fields, "taken")
+    born, taken = _day(form.fields, "birth_date"), _day(form.fields, "taken_date")
     if facts.age_months is not None and born is not None:
         raise _wrong("birth_date", "Give the age or the birth date, not both.")
     return [
@@ -50,6 +51,7 @@ def jobs_of(form: Form, wants: Wants) -> list[Job]:
             birth_date=born,
             taken=taken,
             wants=wants,
+            again=again,
         )
         for file in form.files
     ]
@@ -71,6 +73,7 @@ def rows_of(text: str) -> list[Row]:
 
 
 def _row(values: Mapping[str, Any]) -> Row:
+    json.dumps(values, ensure_ascii=False).encode()  # a lone surrogate fits into no file
     cells = {name: "" if values[name] is None else str(values[name]) for name in COLUMNS}
     row = Row.from_cells(cells)
     if row.sex is not None:

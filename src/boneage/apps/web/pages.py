@@ -12,33 +12,30 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 from fastapi import FastAPI, Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from boneage.apps.web.api import CSV_TYPE, csv_text
 from boneage.apps.web.asking import ask
 from boneage.apps.web.engine import Engine
 from boneage.apps.web.jobs import Answer, Inspect, Wants
 from boneage.apps.web.page_forms import jobs_of, rows_of
 from boneage.apps.web.page_words import words_of
 from boneage.apps.web.problems import ProblemError, ProblemPage
+from boneage.apps.web.rendering import Render, renderer
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.sign_in import SignIn
 from boneage.apps.web.uploads import open_body, open_form
 from boneage.apps.web.viewing import plain_pictures, scale_stops
-from boneage.inference.rows import Row, csv_rows, json_rows
-from boneage.reports.child_words import OVERLAY_CAPTION, RESEARCH_ONLY
+from boneage.inference.rows import Row, json_rows
+from boneage.reports.child_words import OVERLAY_CAPTION
 from boneage.reports.words import percent
 
 __all__ = ["add_pages"]
 
-Render = Callable[..., str]
-
 _MOST_AT_ONCE = 4  # of the six connections that a browser has for one server
 _MOST_PICTURES = 12  # on a page without a viewer, of some 0.2 MB each
 _TABLE_BYTES = 20_000_000
-_NO_DECISION = "No decision on a patient may rest on it."
 
 REPORT_CSP = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; "
@@ -55,33 +52,16 @@ def add_pages(app: FastAPI, engine: Engine, settings: ServeSettings) -> None:
         engine: Who predicts.
         settings: What the server was told.
     """
-    render = _renderer()
+    render = renderer()
     pages = _Pages(engine, settings, render)
-    app.add_route("/", pages.index, methods=["GET"])
+    _add(app, "/", pages.index, "GET")
     for name in ("inspect", "view", "results", "report", "table"):
-        app.add_route(f"/{name}", getattr(pages, name), methods=["POST"])
-    if settings.token is not None:
-        sign_in = SignIn(settings, render)
-        app.add_route("/sign-in", sign_in.page, methods=["GET"])
-        app.add_route("/sign-in", sign_in.enter, methods=["POST"])
-        app.add_route("/sign-out", sign_in.leave, methods=["POST"])
+        _add(app, f"/{name}", getattr(pages, name), "POST")
     app.state.problem_page = _ProblemPage(render)
 
 
-def _renderer() -> Render:
-    """What makes a page of a template's name and its variables."""
-    templates = Environment(
-        loader=PackageLoader("boneage.apps.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    always = {"research_only": RESEARCH_ONLY, "no_decision": _NO_DECISION, "model": None}
-
-    def render(name: str, **values: Any) -> str:
-        return templates.get_template(name).render(always | values)
-
-    return render
+def _add(app: FastAPI, path: str, route: Callable[..., Any], method: str) -> None:
+    app.add_api_route(path, route, methods=[method], include_in_schema=False, response_model=None)
 
 
 class _ProblemPage(ProblemPage):
@@ -129,7 +109,7 @@ class _Pages:
         """The pictures of a radiograph for the viewer."""
         async with open_form(request, self._settings.limits) as form:
             wants = Wants(picture=True, heat_map=form.fields.get("heat") == "yes")
-            answer = (await ask(request, self._engine, jobs_of(form, wants)))[0]
+            answer = (await ask(request, self._engine, jobs_of(form, wants, again=True)))[0]
         html = await run_in_threadpool(self._view, answer)
         return HTMLResponse(html)
 
@@ -177,7 +157,8 @@ class _Pages:
         async with open_form(request, self._settings.limits) as form:
             if len(form.files) > 1:
                 raise ProblemError(422, "A report is about one radiograph. Choose one file.")
-            (answer,) = await ask(request, self._engine, jobs_of(form, Wants(report=True)))
+            jobs = jobs_of(form, Wants(report=True), again=True)
+            (answer,) = await ask(request, self._engine, jobs)
         if answer.report is None:  # its worker died on it
             raise ProblemError(422, answer.row.message)
         kind = "attachment" if form.fields.get("save") else "inline"
@@ -198,21 +179,18 @@ class _Pages:
         if suffix not in ("csv", "json"):
             raise ProblemError(422, "The format must be csv or json.")
         headers = {"Content-Disposition": _disposition("attachment", f"bone-ages.{suffix}")}
-        kind = "text/csv" if suffix == "csv" else "application/json"
-        return Response(_table(rows, suffix), media_type=kind, headers=headers)
+        if suffix == "csv":
+            return Response(csv_text(rows), media_type=CSV_TYPE, headers=headers)
+        return Response(_json_text(rows), media_type="application/json", headers=headers)
 
 
-def _table(rows: list[Row], suffix: str) -> bytes:
+def _json_text(rows: list[Row]) -> bytes:
+    """The table that ``boneage predict`` writes."""
     stream = io.StringIO()
-    if suffix == "csv":
-        write = csv_rows(stream)
+    with json_rows(stream) as write:
         for row in rows:
             write(row)
-    else:
-        with json_rows(stream) as write:
-            for row in rows:
-                write(row)
-    return stream.getvalue().encode("utf-8", "replace")
+    return stream.getvalue().encode()
 
 
 def _disposition(kind: str, name: str) -> str:

@@ -9,7 +9,7 @@ const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 const rows = [];
 const work = document.querySelector(".work");
-const queue = new Queue(Number(work.dataset.concurrent), () => {
+const queue = new Queue(Number(work.dataset.concurrent), tell, () => {
   trouble("The server does not answer. See whether boneage serve still runs, then predict again.");
 });
 const detail = new Detail();

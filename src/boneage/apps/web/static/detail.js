@@ -93,7 +93,7 @@ export class Detail {
     const { elements } = $("report-form");
     const given = this.row.form.elements;
     fill(elements.files, this.row.file);
-    for (const name of ["age_years", "age_more_months", "birth_date", "taken", "height_cm", "sex"]) {
+    for (const name of ["age_years", "age_more_months", "birth_date", "taken_date", "height_cm", "sex"]) {
       elements[name].value = given[name].value;
     }
   }

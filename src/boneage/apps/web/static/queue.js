@@ -20,9 +20,10 @@ export function pauseOf(xhr) {
 }
 
 export class Queue {
-  /** `most` on the way at once; `lost` is called when the server is gone. */
-  constructor(most, lost) {
+  /** `most` on the way at once; `moved` is called at every step, `lost` when the server is gone. */
+  constructor(most, moved, lost) {
     this.most = most;
+    this.moved = moved;
     this.lost = lost;
     this.waiting = [];
     this.sending = new Set();
@@ -53,6 +54,7 @@ export class Queue {
     on("htmx:afterRequest", () => {
       this.sending.delete(row);
       this.#next();
+      this.moved();
     });
   }
 

@@ -77,7 +77,7 @@ export class Row {
 
   /** Why it cannot be sent; empty if it can. */
   problem() {
-    const { birth_date: born, taken } = this.form.elements;
+    const { birth_date: born, taken_date: taken } = this.form.elements;
     const dayless = born.value && !taken.value;
     taken.setCustomValidity(dayless ? "Say on which day the radiograph was taken." : "");
     if (!this.sex) return "Not sent: choose the sex first.";
@@ -100,7 +100,7 @@ export class Row {
     const body = new FormData();
     body.append("files", this.file);
     try {
-      const response = await fetch("inspect", { method: "POST", body });
+      const response = await fetch("/inspect", { method: "POST", body });
       if (response.ok) this.#fillIn(await response.json());
     } catch {
       // Sending it will tell what is wrong; without the header the sex is simply not filled in.
@@ -121,8 +121,8 @@ export class Row {
       elements.age_more_months.value = (tenths % 120) / 10;
       filled.push("age");
     }
-    if (said.taken && !elements.taken.value) {
-      elements.taken.value = said.taken;
+    if (said.taken && !elements.taken_date.value) {
+      elements.taken_date.value = said.taken;
       filled.push("day");
     }
     if (!filled.length) return;
