@@ -27,6 +27,7 @@ def words_of(answer: Answer, model: Ready) -> dict[str, Any]:
     row, visit = answer.row, answer.visit
     words: dict[str, Any] = {
         "row": row,
+        "reason": row.message.removeprefix(f"{row.path}: "),
         "row_json": json.dumps(row.values(), ensure_ascii=False),
         "model": model.card,
         "level": None if answer.level is None else percent(answer.level),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from boneage.apps.web.jobs import Overlay, Picture
 from boneage.inference.heatmap import HeatMap
-from boneage.inference.overlay import OPACITY, colour_of, scale_colours, scale_of
+from boneage.inference.overlay import OPACITY, SCALE_STOPS, colour_of, scale_of
 from boneage.radiographs.radiograph import Radiograph
 from boneage.reports.pages import jpeg_uri
 
@@ -104,13 +104,13 @@ def plain_pictures(picture: Picture, overlay: Overlay | None) -> list[str]:
     return uris
 
 
-def scale_stops() -> list[tuple[str, str]]:
-    """Place in percent and colour of each stop of the scale, for a gradient of SVG."""
-    colours = scale_colours().tolist()
-    last = len(colours) - 1
+def scale_stops() -> list[tuple[str, str, str]]:
+    """Place, colour and opacity of each stop of the scale, for a gradient of SVG over grey."""
+    share = np.linspace(-1, 1, SCALE_STOPS, dtype=np.float32)
+    colours = np.rint(colour_of(share)).astype(int).tolist()
     return [
-        (f"{100 * at / last:g}%", f"#{red:02x}{green:02x}{blue:02x}")
-        for at, (blue, green, red) in enumerate(colours)
+        (f"{50 + 50 * at:g}%", f"#{red:02x}{green:02x}{blue:02x}", f"{abs(at):g}")
+        for at, (blue, green, red) in zip(share.tolist(), colours, strict=True)
     ]
 
 

@@ -113,8 +113,7 @@ function tell() {
   $("predict-all").disabled = queue.busy || answered === rows.length;
   $("set-sex").hidden = sexless < 2;
   $("table").hidden = !answered;
-  const left = rows.length - answered;
-  $("table-words").textContent = left ? `Table (${left} without an answer left out):` : "Table:";
+  $("table-words").textContent = `Table of ${plural(answered, "answer")}:`;
 }
 
 function listen() {

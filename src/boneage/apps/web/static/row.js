@@ -64,14 +64,17 @@ export class Row {
   /** Take on a state and say it in words. */
   say(state, words = "") {
     if (state === "new") {
-      words ||= this.sex ? "Ready." : "Choose the sex: it is never guessed.";
+      words ||= this.sex ? `Ready.${this.fromFile ?? ""}` : "Choose the sex: it is never guessed.";
     }
     this.state = state;
     this.item.dataset.state = state;
     const place = this.item.querySelector(".state");
     place.textContent = words;
     place.hidden = !words;
-    this.item.querySelector(".send").disabled = this.busy;
+    const send = this.item.querySelector(".send");
+    send.disabled = this.busy;
+    send.textContent = this.values ? "Predict again" : "Predict";
+    send.classList.toggle("main", !this.values);
     this.tell(this);
   }
 
@@ -90,6 +93,7 @@ export class Row {
   #changed() {
     if (this.busy) return;
     this.answer.replaceChildren(); // it was for other facts
+    this.fromFile = "";
     this.say("new");
   }
 
@@ -110,26 +114,32 @@ export class Row {
 
   #fillIn(said) {
     const { elements } = this.form;
-    const filled = [];
-    if (said.sex && !elements.sex.value) {
-      elements.sex.value = said.sex;
-      filled.push("sex");
+    const [filled, words] = [[], []];
+    if (said.sex) {
+      words.push(said.sex);
+      if (!elements.sex.value) {
+        elements.sex.value = said.sex;
+        filled.push("sex");
+      }
     }
-    if (said.age_months !== null && !elements.age_years.value && !elements.birth_date.value) {
+    if (said.age_months !== null) {
       const tenths = Math.round(10 * said.age_months);
-      elements.age_years.value = Math.floor(tenths / 120);
-      elements.age_more_months.value = (tenths % 120) / 10;
-      filled.push("age");
+      const [years, months] = [Math.floor(tenths / 120), (tenths % 120) / 10];
+      words.push(`${years} y ${months} m`);
+      if (!elements.age_years.value && !elements.birth_date.value) {
+        elements.age_years.value = years;
+        elements.age_more_months.value = months;
+        filled.push("age");
+      }
     }
-    if (said.taken && !elements.taken_date.value) {
-      elements.taken_date.value = said.taken;
-      filled.push("day");
+    if (said.taken) {
+      words.push(`radiograph of ${said.taken}`);
+      elements.taken_date.value ||= said.taken;
     }
-    if (!filled.length) return;
+    if (filled.length) this.fromFile = ` From the file: ${filled.join(" and ")}.`;
     const note = this.item.querySelector(".from-file");
-    const words = filled.length > 1 ? `${filled.slice(0, -1).join(", ")} and ${filled.at(-1)}` : filled[0];
-    note.textContent = `From the file: ${words}. You can change what is wrong.`;
-    note.hidden = false;
+    note.textContent = `The file says: ${words.join(", ")}.`;
+    note.hidden = !words.length;
   }
 
   /** Show or hide that it is the one in the detail. */

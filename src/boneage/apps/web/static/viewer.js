@@ -176,6 +176,8 @@ export class Viewer {
     range(sliders.width, digits ? unit : 1, Math.max(bright - dark, 1e-6), (this.high - this.low) * unit);
     range(sliders.level, dark, bright, value((this.low + this.high) / 2));
     sliders.opacity.value = Math.round(100 * this.opacity);
+    const colours = this.root.querySelector(".scale .colours");
+    colours?.setAttribute("fill-opacity", this.heatShown ? this.opacity : 0);
     const shown = this.heatShown ? `${Math.round(100 * this.opacity)} %` : "off";
     sliders.opacity.nextElementSibling.textContent = shown;
     this.root.querySelector('[data-do="invert"]').setAttribute("aria-pressed", this.inverted);
