@@ -98,7 +98,9 @@ class Visitor:
     def drop_files(self, *paths: Path) -> None:
         """Onto the page, with the events that a drag from a desktop gives."""
         self.page.locator("html[data-ready]").wait_for(state="attached")
-        files = [{"name": path.name, "data": b64encode(path.read_bytes()).decode()} for path in paths]
+        files = [
+            {"name": path.name, "data": b64encode(path.read_bytes()).decode()} for path in paths
+        ]
         self.page.evaluate(
             """(files) => {
                 const dataTransfer = new DataTransfer();
