@@ -65,12 +65,18 @@ async def _note(
     request: Request, engine: Engine, jobs: Sequence[Any], found: Sequence[Any]
 ) -> None:
     """Count the answers, and keep them if that is wanted."""
-    answers = [answer for answer in found if isinstance(answer, Answer)]
-    for answer in answers:
+    noted = [
+        (job, answer)
+        for job, answer in zip(jobs, found, strict=True)
+        if isinstance(answer, Answer) and not job.again
+    ]
+    for _, answer in noted:
         engine.metrics.radiographs.labels(answer.row.status).inc()
     keeper: Keeper | None = request.app.state.keeper
-    if keeper is not None and answers:
-        await asyncio.to_thread(keeper.keep, jobs, answers)
+    if keeper is not None and noted:
+        await asyncio.to_thread(
+            keeper.keep, [job for job, _ in noted], [answer for _, answer in noted]
+        )
 
 
 async def _gone(request: Request) -> None:

@@ -82,6 +82,8 @@ class Job:
         taken: Day on which the radiograph was taken; None to take the file's.
         norm: Whose spread counts as normal.
         wants: What the answer is to hold.
+        again: The page has its answer, or does not want one, and asks for a picture or a report:
+            it is neither counted nor kept.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Job:
     taken: date | None = None
     norm: Norm = Norm.BRUSH
     wants: Wants = field(default_factory=Wants)
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,10 @@ class Picture:
         height_px: Its height.
         low: 16-bit grey that is black in the window that is shown first.
         high: 16-bit grey that is white in it.
+        darkest: Lowest 16-bit grey that occurs, for the ends of sliders.
+        brightest: Highest 16-bit grey that occurs.
+        first: Grey value of the file that 16-bit grey 0 stands for.
+        last: Grey value of the file that 16-bit grey 65535 stands for.
     """
 
     png: bytes = field(repr=False)
@@ -124,6 +131,10 @@ class Picture:
     height_px: int
     low: int
     high: int
+    darkest: int = 0
+    brightest: int = 65535
+    first: float = 0.0
+    last: float = 65535.0
 
 
 @dataclass(frozen=True)

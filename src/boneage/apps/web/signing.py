@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from boneage.apps.web.rendering import renderer
 from boneage.apps.web.security import COOKIE, SESSION_S, Sessions
 from boneage.apps.web.settings import ServeSettings
 from boneage.apps.web.uploads import open_body
@@ -13,39 +14,19 @@ __all__ = ["add_sign_in"]
 
 _FORM_BYTES = 4096
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in: boneage</title>
-<link rel="stylesheet" href="/static/style.css">
-</head>
-<body class="sign-in">
-<main>
-<h1>Bone age</h1>
-<form method="post" action="/sign-in">
-{notice}<p><label for="token">Token</label>
-<input id="token" name="token" type="password" autocomplete="current-password" required
-autofocus></p>
-<p><button type="submit">Sign in</button></p>
-</form>
-</main>
-</body>
-</html>
-"""
-_WRONG = '<p role="alert">This is not the token.</p>\n'
+_WRONG = "This is not the token. Whoever started the server knows it."
 
 
 def add_sign_in(app: FastAPI, settings: ServeSettings) -> None:
     """Put the page into an app; without a token it leads on to the first page."""
+    render = renderer()
     sessions = None if settings.token is None else Sessions(settings.token)
 
     @app.get("/sign-in", include_in_schema=False)
     async def sign_in_page() -> Response:
         if sessions is None:
             return RedirectResponse("/", 303)
-        return HTMLResponse(_PAGE.format(notice=""))
+        return HTMLResponse(render("sign_in.html", wrong=""))
 
     @app.post("/sign-in", include_in_schema=False)
     async def sign_in(request: Request) -> Response:
@@ -53,7 +34,7 @@ def add_sign_in(app: FastAPI, settings: ServeSettings) -> None:
             fields = parse_qs(body.decode("utf-8", "replace"))
         token = fields.get("token", [""])[0].strip()
         if sessions is None or not sessions.is_token(token):
-            return HTMLResponse(_PAGE.format(notice=_WRONG), 403)
+            return HTMLResponse(render("sign_in.html", wrong=_WRONG), 403)
         response = RedirectResponse("/", 303)
         response.set_cookie(
             COOKIE,
