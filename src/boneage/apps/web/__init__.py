@@ -3,6 +3,7 @@
 ===============  ================================================================================
 ``settings``     what a server is told
 ``serving``      a server from start to end
+``connections``  how many connections there may be, and how long one may say nothing
 ``app``          the routes put together
 ``edge``         the outermost layer: headers, counts, and an end to every error
 ``security``     who may ask, and what browsers may do with the pages
@@ -16,8 +17,9 @@
 ``pages``        the routes for people
 ``viewing``      the pictures that the pages show
 ``jobs``         what goes to a worker process, and what comes back
-``engine``       the worker processes and the queue before them
-``worker``       a worker process: where foreign bytes are read
+``engine``       the queue before the worker processes
+``lane``         a worker process, and the thread that feeds, watches and replaces it
+``worker``       inside a worker process, where foreign bytes are read
 ``keeping``      what is kept with ``--keep``
 ``metrics``      counters for Prometheus
 ===============  ================================================================================

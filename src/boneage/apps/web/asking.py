@@ -43,7 +43,7 @@ async def ask(request: Request, engine: Engine, jobs: Sequence[Any]) -> list[Any
         headers = {"Retry-After": str(error.retry_after_s)}
         raise ProblemError(429, str(error), headers=headers) from error
     except StoppingError as error:
-        raise _stopping() from error
+        raise _stopping(error) from error
     answers = asyncio.gather(*futures)
     gone = asyncio.ensure_future(_gone(request))
     either: set[asyncio.Future[Any]] = {answers, gone}
@@ -53,7 +53,7 @@ async def ask(request: Request, engine: Engine, jobs: Sequence[Any]) -> list[Any
             raise ProblemError(CLIENT_GONE, "The caller went away.")
         found = await answers
     except StoppingError as error:
-        raise _stopping() from error
+        raise _stopping(error) from error
     finally:
         gone.cancel()
         answers.cancel()
@@ -85,7 +85,5 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _stopping() -> ProblemError:
-    return ProblemError(
-        503, "The server is ending. Try again in 10 s.", headers={"Retry-After": "10"}
-    )
+def _stopping(error: StoppingError) -> ProblemError:
+    return ProblemError(503, f"{error} Try again in 10 s.", headers={"Retry-After": "10"})

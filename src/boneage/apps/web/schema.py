@@ -31,6 +31,17 @@ def _day(value: object) -> date:
 
 
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+
+
+def _flag(value: object) -> bool:
+    """Yes or no in the two words of JSON alone."""
+    flags = {"true": True, "false": False, True: True, False: False}
+    if not isinstance(value, bool | str) or value not in flags:
+        raise ValueError("write true or false")
+    return flags[value]
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Months = Annotated[float, Field(ge=0, le=MAX_AGE_MONTHS, allow_inf_nan=False)]
 
 
@@ -63,7 +74,7 @@ class PredictionFields(BaseModel):
     norm: Literal["brush", "stanford"] = Field(
         "brush", description="Whose spread counts as normal (Greulich and Pyle 1959)."
     )
-    heat_map: bool = Field(False, description="Add the heat map to each row.")
+    heat_map: Flag = Field(False, description="Add the heat map to each row.")
 
 
 class HeatMapPicture(BaseModel):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 import uvicorn
 
 from boneage.apps.web.app import create_app
+from boneage.apps.web.connections import KEEP_ALIVE_SECONDS, connection_class
 from boneage.apps.web.engine import Engine
 from boneage.apps.web.settings import ServeSettings
 from boneage.errors import OutputError
@@ -39,17 +41,21 @@ def run_server(settings: ServeSettings) -> None:
         OutputError: The port cannot be used.
         WorkerError: No process that predicts can be kept alive, or the model cannot be loaded.
     """
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
     _quiet_libraries()
     with _ended_by_signal(), _listening(settings) as listener, closing(Engine(settings)) as engine:
         config = uvicorn.Config(
             create_app(settings, engine),
-            http="h11",
+            http=connection_class(settings.limits),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             backlog=_BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
         _Server(config, engine, _address(listener)).run(sockets=[listener])

@@ -211,6 +211,11 @@ class _Parts:
         self._field = _text(options[b"name"])
         if b"filename" in options:
             self._filename = _text(options[b"filename"])
+        if (self._filename is not None) != (self._field in self._file_fields):
+            detail = "This is no field for a file."
+            if self._filename is None:
+                detail = "Send a file with its name, not a text."
+            raise _wrong(self._field, detail)
         if self._is_file:
             self._most = self._limits.file_bytes
             if len(self._files) >= self._limits.files:
@@ -224,7 +229,7 @@ class _Parts:
 
     @property
     def _is_file(self) -> bool:
-        return self._filename is not None or self._field in self._file_fields
+        return self._filename is not None
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
@@ -237,17 +242,11 @@ class _Parts:
     def _end(self) -> None:
         content = b"".join(self._content)
         if self._is_file:
-            if self._field not in self._file_fields:
-                raise _unknown(self._field)
             # An empty choice of files in a page comes as a file without name and content.
             if self._filename or content:
                 self._files.append(Upload(base_name(self._filename or ""), content))
         elif self._field in self._fields:
-            raise ProblemError(
-                422,
-                "A field is given twice.",
-                errors=[{"field": self._field, "detail": "Give it once."}],
-            )
+            raise _wrong(self._field, "It is given twice.")
         else:
             self._fields[self._field] = _text(content)
         self._content = []
@@ -262,12 +261,9 @@ def base_name(name: str) -> str:
     return _UNNAMED if last.strip(". ") == "" else last
 
 
-def _unknown(name: str) -> ProblemError:
-    return ProblemError(
-        422,
-        "A field is not known.",
-        errors=[{"field": name, "detail": "There is no such field."}],
-    )
+def _wrong(name: str, detail: str) -> ProblemError:
+    errors = [{"field": name, "detail": detail}]
+    return ProblemError(422, "A field is not as it must be.", errors=errors)
 
 
 def _text(value: bytes) -> str:

@@ -4,6 +4,7 @@ A decoder that crashes takes this process down and nothing else. What it says of
 neither a place on this machine nor a line of the program.
 """
 
+import contextlib
 import dataclasses
 import os
 import queue
@@ -11,6 +12,8 @@ import signal
 import threading
 from datetime import date
 from multiprocessing.connection import Connection
+
+import numpy as np
 
 from boneage.apps.web.jobs import (
     AgeSource,
@@ -30,7 +33,7 @@ from boneage.inference.inputs import InputFile
 from boneage.inference.prediction import Prediction
 from boneage.inference.predictor import Predictor, load
 from boneage.inference.run import row_of
-from boneage.radiographs.radiograph import Radiograph
+from boneage.radiographs.radiograph import Radiograph, Sex
 from boneage.radiographs.readers import (
     child_in_bytes,
     file_id,
@@ -51,6 +54,8 @@ def work(connection: Connection, settings: ServeSettings) -> None:
     # Service managers send these to every process of a service; the server says when it ends.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.environ.get("BONEAGE_DEBUG", "0") in ("", "0"):
+        _be_quiet()
     # From here on, so that it ends with its server even while a decoder hangs.
     jobs = _jobs(connection)
     try:
@@ -58,9 +63,24 @@ def work(connection: Connection, settings: ServeSettings) -> None:
     except BoneAgeError as error:
         connection.send(Broken(str(error)))
         return
+    _warm_up(predictor)
     connection.send(Ready(predictor.card, predictor.level, predictor.gives_heat_map))
     while True:
         connection.send(_answer(predictor, jobs.get(), settings))
+
+
+def _be_quiet() -> None:
+    """Drop what libraries print: they print what they do not like, values of patients included."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+
+
+def _warm_up(predictor: Predictor) -> None:
+    """Predict once, because the first time takes ten times as long."""
+    with contextlib.suppress(RadiographError):
+        predictor.predict(Radiograph(np.zeros((64, 64), np.uint8)), Sex.FEMALE)
 
 
 def failed_answer(job: Job, reason: str) -> Answer:
