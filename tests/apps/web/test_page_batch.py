@@ -96,7 +96,7 @@ def test_a_busy_server_is_waited_for_and_a_lost_one_is_told(
         visitor.choose_files(*batch[:6])
         visitor.choose_sex("hand-00.png", "male")
         visitor.wait_for_picture("hand-00.png")
-        others = threading.Thread(target=occupy, args=(server, batch[:1] * 40))
+        others = threading.Thread(target=occupy, args=(server, batch[:1] * 16))
         others.start()
         while queue_length(server) < 2:
             time.sleep(0.02)
