@@ -260,11 +260,24 @@ def test_what_cannot_be_is_told_before_it_is_sent(visitor: Visitor, tmp_path: Pa
     page.get_by_label("Height").fill("")
     page.get_by_label("or birth date").fill("2012-05-01")
     visitor.predict(hand.name)
-    page.get_by_text("Say on which day the radiograph was taken.").wait_for()
+    told = "Say on which day the radiograph was taken."
+    visitor.row(hand.name).get_by_text(told).wait_for()
     page.get_by_label("with day of radiograph").fill("2022-05-01")
     visitor.predict(hand.name)
     visitor.wait(hand.name, "ok")
     assert "from the birth date" in page.locator("#finding").inner_text()
+
+
+def test_a_file_that_is_gone_is_no_lost_server(visitor: Visitor, tmp_path: Path) -> None:
+    hand = write_phantom(tmp_path / "hand.png")
+    visitor.choose_files(hand)
+    visitor.wait_for_picture(hand.name)
+    visitor.choose_sex(hand.name, "female")
+    hand.unlink()
+    visitor.predict(hand.name)
+    assert "Cannot be read here" in visitor.wait(hand.name, "unsent").inner_text()
+    assert not visitor.page.locator("#trouble").is_visible()
+    visitor.page.faults.clear()  # the browser and htmx say that a request failed
 
 
 def test_it_is_used_by_keyboard_alone(visitor: Visitor, tmp_path: Path) -> None:
@@ -281,6 +294,9 @@ def test_it_is_used_by_keyboard_alone(visitor: Visitor, tmp_path: Path) -> None:
     page.keyboard.press("Enter")
     row = visitor.wait("b.png", "ok")
     assert row.get_by_role("radio", name="Female", exact=True).is_checked()
+    spoken = page.locator("#spoken").inner_text()  # what a screen reader is told
+    assert spoken.startswith("b.png: ")
+    assert "months" in spoken
     row.get_by_role("button", name="b.png").focus()
     page.keyboard.press("?")
     assert page.get_by_role("dialog", name="Help and keys").is_visible()

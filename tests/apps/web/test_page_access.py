@@ -140,6 +140,28 @@ def test_it_works_without_javascript(browser: Any, server: Server, hands: list[P
         assert [url for url in page.asked if not url.startswith((server.url, "data:"))] == []
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_the_plain_results_can_be_used_by_everybody(
+    browser: Any, server: Server, hands: list[Path], width: int, scheme: str
+) -> None:
+    # axe itself needs JavaScript, so the plain form is sent from a page that has it.
+    with open_page(browser, server.url, width, scheme) as page:
+        files = page.locator("#report-form input[type=file]")
+        files.evaluate("field => { field.multiple = true; }")
+        files.set_input_files([hands[2], hands[3]])
+        page.evaluate(
+            """() => {
+                const form = document.getElementById("report-form");
+                Object.assign(form, { action: "/results", target: "_self" });
+                form.elements.sex.value = "male";
+                form.submit();
+            }"""
+        )
+        page.locator(".plain-answer").first.wait_for()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Server]:
     with serving(token=TOKEN) as running:
