@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,12 +98,15 @@ class Visitor:
     def drop_files(self, *paths: Path) -> None:
         """Onto the page, with the events that a drag from a desktop gives."""
         self.page.locator("html[data-ready]").wait_for(state="attached")
-        files = [{"name": path.name, "data": list(path.read_bytes())} for path in paths]
+        files = [
+            {"name": path.name, "data": b64encode(path.read_bytes()).decode()} for path in paths
+        ]
         self.page.evaluate(
             """(files) => {
                 const dataTransfer = new DataTransfer();
                 for (const { name, data } of files) {
-                    dataTransfer.items.add(new File([new Uint8Array(data)], name));
+                    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+                    dataTransfer.items.add(new File([bytes], name));
                 }
                 for (const kind of ["dragenter", "dragover", "drop"]) {
                     document.body.dispatchEvent(
@@ -147,7 +151,5 @@ class Visitor:
         """What the canvas shows, shape (height, width, 3), as signed numbers to reckon with."""
         self.settle()
         data = self.page.evaluate("document.querySelector('canvas').toDataURL()")
-        import base64
-
-        png = np.frombuffer(base64.b64decode(data.split(",")[1]), np.uint8)
+        png = np.frombuffer(b64decode(data.split(",")[1]), np.uint8)
         return np.asarray(cv2.imdecode(png, cv2.IMREAD_COLOR), np.int16)

@@ -16,7 +16,8 @@ from boneage.reports.words import interval_text, signed, years_and_months
 
 __all__ = ["age_scale_svg"]
 
-_WIDTH, _HEIGHT, _EDGE = 360, 104, 12
+_WIDTH, _HEIGHT, _EDGE = 360, 96, 12
+_HEIGHT_WITHOUT_AGE = 74
 _BONE_LABEL, _WHISKER, _BAND, _AXIS, _TICKS, _AGE_LABEL = 12, 25, 36, 56, 69, 92
 _MARGIN_MONTHS = 6.0
 _LEAST_MONTHS = 48.0
@@ -64,10 +65,11 @@ def age_scale_svg(visit: ChildVisit) -> str:
     limits = visit.interval_months
     normal = visit.score.normal_months if visit.score else None
     shown = [months, *(limits or ()), *(normal or ())]
+    height = _HEIGHT_WITHOUT_AGE if age_months is None else _HEIGHT
     axis = _Axis.around(shown if age_months is None else [*shown, age_months])
     return "\n".join(
         [
-            f'<svg class="age-scale" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+            f'<svg class="age-scale" viewBox="0 0 {_WIDTH} {height}" role="img" '
             f'aria-label="Bone age on a scale of years. {escape(_in_words(visit))}">',
             *_normal_range(axis, visit),
             *_years(axis),

@@ -14,6 +14,7 @@ const queue = new Queue(Number(work.dataset.concurrent), tell, () => {
 });
 const detail = new Detail();
 let chosen = null;
+let inspected = Promise.resolve();
 
 function trouble(words) {
   $("trouble").textContent = words;
@@ -23,7 +24,7 @@ function trouble(words) {
 function add(files) {
   const most = 1_000_000 * Number(work.dataset.maxMb);
   const added = [...files].map((file) => {
-    const row = new Row(file, $("row-template"), rowChanged);
+    const row = new Row(file, $("row-template"), most, rowChanged);
     rows.push(row);
     $("rows").append(row.item);
     window.htmx.process(row.item);
@@ -35,8 +36,7 @@ function add(files) {
     row.name.addEventListener("click", () => choose(row, true));
     row.name.addEventListener("keydown", (event) => onNameKey(row, event));
     row.item.querySelector(".remove").addEventListener("click", () => remove(row));
-    if (file.size > most) row.say("unsent", `Too large: a file may have ${work.dataset.maxMb} MB.`);
-    else row.inspect();
+    inspected = inspected.then(() => row.inspect()); // one by one: predicting needs connections, too
     return row;
   });
   if (added.length && !chosen) choose(added[0]);
@@ -87,6 +87,10 @@ function onNameKey(row, event) {
 function rowChanged(row) {
   if (!rows.includes(row)) return;
   detail.update(row);
+  if (row === chosen) {
+    const line = row.answer.querySelector(".line");
+    $("spoken").textContent = line ? `${row.file.name}: ${line.textContent}` : row.words;
+  }
   tell();
 }
 

@@ -15,7 +15,10 @@ export class Detail {
     this.form.addEventListener("htmx:sendError", () => {
       this.viewer.clear("The server does not answer.");
     });
-    $("view-data").addEventListener("htmx:afterSwap", () => this.#arrived());
+    this.ticket = 0;
+    $("view-data").addEventListener("htmx:afterSwap", ({ detail }) => {
+      this.#arrived(Number(detail.requestConfig.parameters.ticket));
+    });
     $("report-form").addEventListener("submit", () => this.#fillReport());
   }
 
@@ -63,7 +66,8 @@ export class Detail {
   #ask() {
     clearTimeout(this.timer);
     this.asked = this.#wish();
-    this.askedFor = this.row;
+    this.ticket += 1;
+    this.form.elements.ticket.value = this.ticket;
     const heat = this.row.state === "ok";
     fill(this.form.elements.files, this.row.file);
     this.form.elements.sex.value = heat ? this.row.sex : "";
@@ -71,10 +75,11 @@ export class Detail {
     window.htmx.trigger(this.form, "show-radiograph");
   }
 
-  #arrived() {
+  /** A picture came: of the row that is shown, unless another was chosen since it was asked for. */
+  #arrived(ticket) {
     const fragment = document.createElement("div"); // out of the page: it is megabytes of text
     fragment.append(...$("view-data").childNodes);
-    if (this.askedFor !== this.row) return;
+    if (ticket !== this.ticket) return;
     const keep = this.shown === this.row && Boolean(this.viewer.picture);
     this.shown = this.row;
     this.viewer.show(fragment, this.row.file.name, keep);

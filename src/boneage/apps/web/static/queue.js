@@ -98,7 +98,8 @@ export class Queue {
     this.pauses.set(row, timer);
   }
 
-  #serverGone(row) {
+  async #serverGone(row) {
+    if (!(await row.readable())) return; // it was the file that could not be sent
     row.say("unsent", `Not predicted: ${GONE}`);
     this.#drop("unsent", `Not sent: ${GONE}`);
     this.lost();

@@ -14,11 +14,16 @@ async function mayBeDicom(file) {
   return start.length > 0 && !NO_DICOM.some((bytes) => bytes.every((byte, at) => start[at] === byte));
 }
 
+const UNREADABLE = "Cannot be read here. Choose it again; of a folder, choose the files in it.";
+const MOST_TRIES = 5;
+
 export class Row {
   static count = 0;
 
-  constructor(file, template, tell) {
+  constructor(file, template, mostBytes, tell) {
     this.file = file;
+    this.tooLarge = file.size > mostBytes;
+    this.mostBytes = mostBytes;
     this.tell = tell; // called with the row whenever its state has changed
     this.item = template.content.firstElementChild.cloneNode(true);
     this.form = this.item.querySelector("form");
@@ -67,6 +72,7 @@ export class Row {
       words ||= this.sex ? `Ready.${this.fromFile ?? ""}` : "Choose the sex: it is never guessed.";
     }
     this.state = state;
+    this.words = words;
     this.item.dataset.state = state;
     const place = this.item.querySelector(".state");
     place.textContent = words;
@@ -78,8 +84,20 @@ export class Row {
     this.tell(this);
   }
 
+  /** Whether the browser can read the file: no folder, and neither moved nor changed since. */
+  async readable() {
+    try {
+      await this.file.slice(0, 1).arrayBuffer();
+      return true;
+    } catch {
+      this.say("unsent", UNREADABLE);
+      return false;
+    }
+  }
+
   /** Why it cannot be sent; empty if it can. */
   problem() {
+    if (this.tooLarge) return `Not sent: a file may have ${this.mostBytes / 1e6} MB here.`;
     const { birth_date: born, taken_date: taken } = this.form.elements;
     const dayless = born.value && !taken.value;
     taken.setCustomValidity(dayless ? "Say on which day the radiograph was taken." : "");
@@ -99,17 +117,22 @@ export class Row {
 
   /** Fill in what a DICOM file says of the child, and mark it so. */
   async inspect() {
-    if (!(await mayBeDicom(this.file))) return;
+    if (this.tooLarge) return this.say("unsent", this.problem());
+    if (!(await this.readable()) || !(await mayBeDicom(this.file))) return undefined;
     this.say("new", "Reading the header.");
     const body = new FormData();
     body.append("files", this.file);
     try {
-      const response = await fetch("/inspect", { method: "POST", body });
-      if (response.ok) this.#fillIn(await response.json());
+      for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+        const response = await fetch("/inspect", { method: "POST", body });
+        if (response.ok) this.#fillIn(await response.json());
+        if (response.status !== 429) break;
+        await new Promise((done) => { setTimeout(done, 1000 * response.headers.get("Retry-After")); });
+      }
     } catch {
       // Sending it will tell what is wrong; without the header the sex is simply not filled in.
     }
-    if (this.state === "new") this.say("new");
+    return this.state === "new" ? this.say("new") : undefined;
   }
 
   #fillIn(said) {

@@ -180,6 +180,7 @@ export class Viewer {
     colours?.setAttribute("fill-opacity", this.heatShown ? this.opacity : 0);
     const shown = this.heatShown ? `${Math.round(100 * this.opacity)} %` : "off";
     sliders.opacity.nextElementSibling.textContent = shown;
+    sliders.opacity.setAttribute("aria-valuetext", shown);
     this.root.querySelector('[data-do="invert"]').setAttribute("aria-pressed", this.inverted);
   }
 
