@@ -210,7 +210,8 @@ class _Parts:
             raise ProblemError(422, "The form is damaged: a part has no name.")
         self._field = _text(options[b"name"])
         if b"filename" in options:
-            self._filename = _text(options[b"filename"])
+            # As browsers write a quotation mark (HTML standard, multipart form data).
+            self._filename = _text(options[b"filename"]).replace("%22", '"')
         if (self._filename is not None) != (self._field in self._file_fields):
             detail = "This is no field for a file."
             if self._filename is None:

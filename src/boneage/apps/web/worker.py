@@ -54,6 +54,7 @@ def work(connection: Connection, settings: ServeSettings) -> None:
     # Service managers send these to every process of a service; the server says when it ends.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_no_core_file()
     if os.environ.get("BONEAGE_DEBUG", "0") in ("", "0"):
         _be_quiet()
     # From here on, so that it ends with its server even while a decoder hangs.
@@ -75,6 +76,14 @@ def _be_quiet() -> None:
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
     os.close(nothing)
+
+
+def _leave_no_core_file() -> None:
+    """A crash must not leave the pixels of a patient in the working folder."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # not on every system
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _warm_up(predictor: Predictor) -> None:
