@@ -88,6 +88,29 @@ def test_a_batch_can_be_cancelled(browser: Any, server: Server, batch: list[Path
         assert len(again) == states.count("cancelled")
 
 
+def test_no_answer_stays_for_what_was_changed_meanwhile(
+    browser: Any, server: Server, batch: list[Path]
+) -> None:
+    with open_page(browser, server.url) as page:
+        visitor = Visitor(page)
+        visitor.choose_files(batch[0])
+        visitor.choose_sex("hand-00.png", "female")
+        visitor.wait_for_picture("hand-00.png")
+        others = threading.Thread(target=occupy, args=(server, batch[:1] * 16))
+        others.start()
+        while queue_length(server) < 2:
+            time.sleep(0.02)
+        visitor.predict("hand-00.png")
+        visitor.wait("hand-00.png", "sending")
+        visitor.choose_sex("hand-00.png", "male")
+        others.join()
+        page.wait_for_load_state("networkidle")
+        assert "Ready." in visitor.wait("hand-00.png", "new").inner_text()
+        visitor.predict("hand-00.png")
+        visitor.wait("hand-00.png", "ok")
+        assert "months), male" in page.locator("#finding").inner_text()
+
+
 def test_a_busy_server_is_waited_for_and_a_lost_one_is_told(
     browser: Any, batch: list[Path]
 ) -> None:
