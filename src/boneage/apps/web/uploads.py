@@ -10,8 +10,9 @@ import python_multipart
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
-from boneage.apps.web.problems import ProblemError
+from boneage.apps.web.problems import CLIENT_GONE, ProblemError
 from boneage.apps.web.settings import MEGABYTE, Limits
 
 __all__ = ["Form", "Held", "Upload", "open_body", "open_form"]
@@ -151,6 +152,8 @@ async def _chunks(
             f"The upload took longer than {limits.upload_s:g} s, the limit here.",
             headers={"Connection": "close"},
         ) from None
+    except ClientDisconnect:
+        raise ProblemError(CLIENT_GONE, "The caller went away.") from None
 
 
 class _Parts:
