@@ -196,6 +196,58 @@ def test_window_and_level_work_on_all_sixteen_bits(visitor: Visitor, tmp_path: P
     assert len(grey) > 150  # with the high byte alone there were three
 
 
+def test_the_picture_is_always_of_the_chosen_row(visitor: Visitor, tmp_path: Path) -> None:
+    left, right = np.zeros((400, 400), np.uint8), np.zeros((400, 400), np.uint8)
+    left[:, :150], right[:, 250:] = 255, 255
+    cv2.imwrite(str(tmp_path / "left.png"), left)
+    cv2.imwrite(str(tmp_path / "right.png"), right)
+    page = visitor.page
+    visitor.choose_files(tmp_path / "left.png", tmp_path / "right.png")
+    visitor.wait_for_picture("left.png")
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            const viewer = document.getElementById("viewer");
+            const canvas = viewer.querySelector("canvas");
+            const probe = new OffscreenCanvas(10, 1).getContext("2d", { willReadFrequently: true });
+            const at = (place) => {
+                probe.drawImage(canvas, 0, 0, 10, 1);
+                return probe.getImageData(place, 0, 1, 1).data[0];
+            };
+            const look = () => {
+                const name = viewer.dataset.shown;
+                if (name) window.seen.push([name, at(2), at(7)]);
+            };
+            const later = () => requestAnimationFrame(() => requestAnimationFrame(look));
+            new MutationObserver(later).observe(viewer, { attributeFilter: ["data-shown"] });
+        }"""
+    )
+    visitor.row("left.png").get_by_role("button", name="left.png").focus()
+    for key in ("ArrowDown", "ArrowUp", "ArrowDown", "ArrowUp"):
+        page.keyboard.press(key)  # faster than pictures come
+    visitor.wait_for_picture("left.png")
+    page.wait_for_load_state("networkidle")
+    for name, at_left, at_right in page.evaluate("window.seen"):
+        assert (at_left > at_right) == (name == "left.png")
+
+
+def test_an_answer_leaves_the_view_as_it_is(visitor: Visitor, tmp_path: Path) -> None:
+    hand = write_phantom(tmp_path / "hand.png")
+    page = visitor.page
+    visitor.choose_files(hand)
+    visitor.wait_for_picture(hand.name)
+    for _ in range(3):
+        page.get_by_role("button", name="Zoom in").click()
+    page.get_by_label("Window").fill("9000")
+    visitor.settle()
+    before = [item.inner_text() for item in page.locator(".viewer output").all()[:3]]
+    visitor.choose_sex(hand.name, "female")
+    visitor.predict(hand.name)
+    visitor.wait_for_picture(hand.name, heat=True)
+    visitor.settle()
+    assert [item.inner_text() for item in page.locator(".viewer output").all()[:3]] == before
+
+
 def test_a_dicom_file_fills_in_what_it_says(visitor: Visitor, tmp_path: Path) -> None:
     pixels = draw_phantom(124.0, Sex.FEMALE, rng=np.random.default_rng(5), height_px=600).pixels
     dataset = hand_dataset(

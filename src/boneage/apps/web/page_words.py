@@ -1,10 +1,8 @@
-"""What the templates are told of an answer: figures as they are printed, all of them plain text."""
+"""What the templates are told of an answer: figures as they are printed."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
-
-from markupsafe import Markup
 
 from boneage.apps.web.age_scale import age_scale_svg
 from boneage.apps.web.jobs import Answer, Ready
@@ -42,9 +40,9 @@ def words_of(answer: Answer, model: Ready) -> dict[str, Any]:
         "spoken_age": years_and_months(row.bone_age_months),
         "interval": limits and f"{years_and_months(limits[0])} to {years_and_months(limits[1])}",
         "score": signed(visit.score.score) if visit.score else "",
-        # These two escape what they are given themselves.
-        "scale": Markup(age_scale_svg(visit)),
-        "facts": Markup(definitions_html(_facts(answer))),
+        # These two are HTML and escape what they are given themselves.
+        "scale_html": age_scale_svg(visit),
+        "facts_html": definitions_html(_facts(answer)),
         "sure": list(how_sure(visit, model.card)),
     }
 

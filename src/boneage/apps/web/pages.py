@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 from fastapi import FastAPI, Request
-from markupsafe import Markup
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from boneage.apps.web.api import CSV_TYPE, csv_text
 from boneage.apps.web.asking import ask
@@ -142,7 +141,7 @@ class _Pages:
 
     def _results_page(self, answers: list[Answer], words: list[dict[str, Any]]) -> str:
         for answer, item in zip(answers, words, strict=True):
-            item["finding"] = Markup(self._render("_finding.html", **item))
+            item["finding_html"] = self._render("_finding.html", **item)
             item["pictures"] = []
             if answer.picture is not None:
                 uris = plain_pictures(answer.picture, answer.overlay)

@@ -113,8 +113,8 @@ function tell() {
   $("batch-bar").hidden = !queue.busy || rows.length < 2;
   Object.assign($("batch-bar"), { max: answered + way || 1, value: answered });
   $("cancel").hidden = !queue.busy;
-  $("predict-all").hidden = rows.length < 2;
-  $("predict-all").disabled = queue.busy || answered === rows.length;
+  $("predict-all").hidden = rows.length < 2 || (answered === rows.length && !queue.busy);
+  $("predict-all").disabled = queue.busy;
   $("set-sex").hidden = sexless < 2;
   $("table").hidden = !answered;
   $("table-words").textContent = `Table of ${plural(answered, "answer")}:`;
