@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import python_multipart
@@ -101,8 +101,10 @@ async def open_form(
     with contextlib.ExitStack() as stack:
         try:
             parser = python_multipart.MultipartParser(options.get(b"boundary", b""), parts.calls())  # type: ignore[arg-type]
-            async for chunk in _chunks(request, limits, limits.request_bytes, stack):
-                parser.write(chunk)
+            chunks = _chunks(request, limits, limits.request_bytes, stack)
+            async with contextlib.aclosing(chunks):  # else its timer runs on after an error
+                async for chunk in chunks:
+                    parser.write(chunk)
         except FormParserError as error:
             raise ProblemError(
                 422, "The form is damaged: it is no proper multipart body."
@@ -127,7 +129,7 @@ async def open_body(request: Request, limits: Limits, most_bytes: int) -> AsyncI
 
 async def _chunks(
     request: Request, limits: Limits, most_bytes: int, stack: contextlib.ExitStack
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The body, noted as held until the stack is unwound."""
     too_large = ProblemError(
         413, f"The request is larger than {most_bytes / MEGABYTE:g} MB, the limit here."
