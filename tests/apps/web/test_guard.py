@@ -60,6 +60,14 @@ def test_people_sign_in_and_out(locked: ApiServer) -> None:
         assert visitor.get("/").status_code == 303
 
 
+def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone(locked: ApiServer) -> None:
+    for scheme in ("http", "https"):
+        with httpx.Client(base_url=locked.http.base_url) as visitor:
+            headers = {"X-Forwarded-Proto": scheme}
+            answer = visitor.post("/sign-in", data={"token": TOKEN}, headers=headers)
+        assert ("Secure" in answer.headers["set-cookie"].split("; ")) == (scheme == "https")
+
+
 @pytest.mark.parametrize("change", ["later", "cut", "other", "none"])
 def test_a_cookie_cannot_be_made_up(locked: ApiServer, change: str) -> None:
     issued = locked.http.post("/sign-in", data={"token": TOKEN}).cookies["boneage_session"]

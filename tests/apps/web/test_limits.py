@@ -42,6 +42,7 @@ def it_goes_on(request: pytest.FixtureRequest, hand: Path) -> Iterator[None]:
     if "tight" in request.fixturenames:
         server = request.getfixturevalue("tight")
         assert rows(server.predict(hand))[0]["status"] == "ok"
+        assert server.log == ""  # a refusal is no fault
 
 
 def test_a_large_file(tight: ApiServer) -> None:
@@ -140,6 +141,8 @@ def test_what_all_uploads_hold_together(tight: ApiServer, hand: Path) -> None:
         problem(refused, 429)
         assert refused.headers["retry-after"] == "2"
     wait_for(lambda: tight.predict(hand).status_code == 200)  # what broke off is given back
+    gone = 'boneage_requests_total{route="/api/v1/predictions",status="499"}'
+    wait_for(lambda: tight.metric(gone) == 2)
 
 
 def _refused(server: ApiServer, file: tuple[str, bytes]) -> httpx.Response | None:

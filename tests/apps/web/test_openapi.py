@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from api_tools import ApiServer
 
-EXAMPLES = 40
+EXAMPLES = 25
 
 
 def test_the_server_does_as_its_document_says(api: ApiServer, tmp_path: Path) -> None:

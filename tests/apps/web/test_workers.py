@@ -132,13 +132,8 @@ def test_control_c_ends_it(patient: ApiServer) -> None:
     [
         (["--model", "nowhere.zip"], "nowhere.zip"),
         (["--level", "0.123456"], "--level"),
-        (["--host", "0.0.0.0"], "--token-file"),
         (["--host", "256.0.0.1", "--token-file", "token"], "Cannot listen on 256.0.0.1:0"),
         (["--token-file", "none"], "--token-file none cannot be read"),
-        (["--token-file", "short"], "16 characters"),
-        (["--allow-host", "http://x/"], "--allow-host"),
-        (["--max-mb", "0"], "--max-mb"),
-        (["--max-held-mb", "3"], "--max-held-mb"),
         (["--keep", "/proc/none"], "/proc/none"),
     ],
 )
@@ -146,7 +141,6 @@ def test_it_says_why_it_cannot_start(
     run_cli: Any, tmp_path: Path, explaining: Path, options: list[str], said: str
 ) -> None:
     (tmp_path / "token").write_text("0123456789abcdef0123\n")
-    (tmp_path / "short").write_text("0123456789\n")
     model = [] if "--model" in options else ["--model", explaining]
     done = run_cli("serve", "--port", "0", "--workers", "1", *model, *options, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

@@ -81,7 +81,7 @@ class HeatMapPicture(BaseModel):
     """The heat map as a picture to lay over the radiograph."""
 
     png: str = Field(
-        description="PNG with an alpha channel, of the shape of the radiograph, in base64.",
+        description="PNG with an alpha channel, in base64, to be stretched over the radiograph.",
         json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
     )
     limit_months: float = Field(

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 import time
@@ -86,6 +87,9 @@ class Guard:
         if is_loopback(settings.host) or settings.host in ("0.0.0.0", "::"):
             names |= {"localhost", "127.0.0.1", "::1"}
         self._names = {name.lower().strip("[]") for name in names}
+        # A page elsewhere can lead a name here, not an address; those who look after a service
+        # call it by its address.
+        self._any_address = not is_loopback(settings.host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
@@ -117,7 +121,10 @@ class Guard:
     def _is_known(self, host: str) -> bool:
         """Whether a Host header names this server (against DNS rebinding)."""
         match = _HOST_HEADER.fullmatch(host)
-        return match is not None and match[1].lower().strip("[]").rstrip(".") in self._names
+        if match is None:
+            return False
+        name = match[1].lower().strip("[]").rstrip(".")
+        return name in self._names or (self._any_address and _is_address(name))
 
     def _is_let_in(self, headers: Headers, sessions: Sessions) -> bool:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -125,6 +132,14 @@ class Guard:
             return True
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
         return cookie is not None and sessions.holds(cookie)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_cross_site(headers: Headers) -> bool:

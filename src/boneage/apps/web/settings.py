@@ -90,8 +90,9 @@ class ServeSettings:
         level: Level of the intervals, such as 0.8; None for the one on the model's card.
         token: What everybody must show who asks for more than ``/health``; None for nobody. At
             least 16 characters of those in a bearer token (RFC 6750).
-        allow_host: Names that requests may call the server by, beside loopback's and ``host``. A
-            page elsewhere whose name is made to lead to this address is refused by it.
+        allow_host: Names that requests may call the server by, beside loopback's and ``host``, and
+            any IP address where ``host`` is not loopback. A page elsewhere whose name is made to
+            lead to this server is refused by it.
         keep: Folder that uploads and their rows are kept in; None keeps nothing.
         limits: How much is taken.
     """

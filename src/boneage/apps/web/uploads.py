@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import python_multipart
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
-from boneage.apps.web.problems import ProblemError
+from boneage.apps.web.problems import CLIENT_GONE, ProblemError
 from boneage.apps.web.settings import MEGABYTE, Limits
 
 __all__ = ["Form", "Held", "Upload", "open_body", "open_form"]
@@ -100,8 +101,10 @@ async def open_form(
     with contextlib.ExitStack() as stack:
         try:
             parser = python_multipart.MultipartParser(options.get(b"boundary", b""), parts.calls())  # type: ignore[arg-type]
-            async for chunk in _chunks(request, limits, limits.request_bytes, stack):
-                parser.write(chunk)
+            chunks = _chunks(request, limits, limits.request_bytes, stack)
+            async with contextlib.aclosing(chunks):  # else its timer runs on after an error
+                async for chunk in chunks:
+                    parser.write(chunk)
         except FormParserError as error:
             raise ProblemError(
                 422, "The form is damaged: it is no proper multipart body."
@@ -126,7 +129,7 @@ async def open_body(request: Request, limits: Limits, most_bytes: int) -> AsyncI
 
 async def _chunks(
     request: Request, limits: Limits, most_bytes: int, stack: contextlib.ExitStack
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The body, noted as held until the stack is unwound."""
     too_large = ProblemError(
         413, f"The request is larger than {most_bytes / MEGABYTE:g} MB, the limit here."
@@ -151,6 +154,8 @@ async def _chunks(
             f"The upload took longer than {limits.upload_s:g} s, the limit here.",
             headers={"Connection": "close"},
         ) from None
+    except ClientDisconnect:
+        raise ProblemError(CLIENT_GONE, "The caller went away.") from None
 
 
 class _Parts:
