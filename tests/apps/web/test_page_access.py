@@ -106,9 +106,28 @@ def test_a_finger_scrolls_the_page_until_the_picture_is_enlarged(
         visitor.settle()
         action = "getComputedStyle(document.querySelector('.stage')).touchAction"
         assert page.evaluate(action) == "pan-y"
-        page.get_by_role("button", name="Zoom in").tap()
+        page.get_by_role("link", name="See the radiograph").tap()
+        before = zoom(page)
+        pinch(page)
         visitor.settle()
+        assert zoom(page) > before
         assert page.evaluate(action) == "none"
+        page.get_by_role("link", name="Back to the list").tap()
+        assert page.get_by_role("button", name="a.png", exact=True).is_visible()
+
+
+def zoom(page: Any) -> int:
+    return int(page.locator("output.zoom").inner_text().split()[0])
+
+
+def pinch(page: Any) -> None:
+    """Move two fingers apart on the viewer."""
+    box = page.get_by_role("application").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touches = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 80), ("touchEnd", 0)):
+        points = [{"x": x + side * apart, "y": y, "id": side + 1} for side in (-1, 1) if apart]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
 def test_it_works_without_javascript(browser: Any, server: Server, hands: list[Path]) -> None:

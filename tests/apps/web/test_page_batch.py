@@ -88,6 +88,29 @@ def test_a_batch_can_be_cancelled(browser: Any, server: Server, batch: list[Path
         assert len(again) == states.count("cancelled")
 
 
+def test_no_answer_stays_for_what_was_changed_meanwhile(
+    browser: Any, server: Server, batch: list[Path]
+) -> None:
+    with open_page(browser, server.url) as page:
+        visitor = Visitor(page)
+        visitor.choose_files(batch[0])
+        visitor.choose_sex("hand-00.png", "female")
+        visitor.wait_for_picture("hand-00.png")
+        others = threading.Thread(target=occupy, args=(server, batch[:1] * 16))
+        others.start()
+        while queue_length(server) < 2:
+            time.sleep(0.02)
+        visitor.predict("hand-00.png")
+        visitor.wait("hand-00.png", "sending")
+        visitor.choose_sex("hand-00.png", "male")
+        others.join()
+        page.wait_for_load_state("networkidle")
+        assert "Ready." in visitor.wait("hand-00.png", "new").inner_text()
+        visitor.predict("hand-00.png")
+        visitor.wait("hand-00.png", "ok")
+        assert "months), male" in page.locator("#finding").inner_text()
+
+
 def test_a_busy_server_is_waited_for_and_a_lost_one_is_told(
     browser: Any, batch: list[Path]
 ) -> None:
@@ -107,14 +130,21 @@ def test_a_busy_server_is_waited_for_and_a_lost_one_is_told(
         visitor.wait("hand-00.png", "ok")
         others.join()
 
-        server.stop()
-        page.get_by_role("button", name="male", exact=True).last.click()
+        visitor.choose_files(*batch[6:])
+        page.get_by_role("group", name="Sex of all").get_by_role("button", name="male").last.click()
         page.get_by_role("button", name="Predict all").click()
+        visitor.wait("hand-01.png", "ok")
+        server.process.kill()
         page.get_by_role("alert").get_by_text("The server does not answer.").wait_for()
         page.get_by_role("button", name="Cancel").wait_for(state="hidden")
-        assert visitor.row("hand-00.png").get_attribute("data-state") == "ok"
-        for path in batch[1:6]:
-            assert "The server does not answer." in visitor.row(path.name).inner_text()
+        rows = page.locator("li.row").evaluate_all(
+            "rows => rows.map(row => [row.dataset.state, row.innerText])"
+        )
+        lost = [text for state, text in rows if state == "unsent"]
+        assert len(lost) > 5
+        assert all("The server does not answer." in text for text in lost)
+        assert {state for state, _ in rows} <= {"ok", "failed", "unsent"}
+        assert "months" in page.locator("#finding").inner_text()  # what has its answer keeps it
 
 
 def saved(page: Any, kind: str) -> str:

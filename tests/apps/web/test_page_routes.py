@@ -1,6 +1,7 @@
 """The routes behind the page, asked by a program that makes every mistake there is."""
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -8,7 +9,8 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_tools import Server, write_phantom
+from page_tools import Server, serving, write_phantom
+from tiny_models import tiny_bundle, write_hand
 
 from boneage.inference.rows import COLUMNS
 
@@ -116,3 +118,26 @@ def test_asking_again_counts_no_radiograph(client: httpx.Client, tmp_path: Any) 
     assert counted() == before
     client.post("/results", files={"files": ("a.png", hand)}, data={"sex": "female"})
     assert counted() != before
+
+
+def test_a_model_without_interval_and_heat_map_is_shown_as_it_is(tmp_path: Path) -> None:
+    model = tiny_bundle(tmp_path / "plain", interval=None)
+    hand = write_hand(tmp_path / "hand.png").read_bytes()
+    form: dict[str, Any] = {
+        "files": {"files": ("a.png", hand)},
+        "data": {"sex": "female", "age_years": "10", "heat": "yes"},
+    }
+    with serving("--model", str(model)) as server, httpx.Client(base_url=server.url) as client:
+        page = client.get("/").text
+        assert "months after Greulich and Pyle" in page
+        assert "what decided" not in page
+        assert "% interval" not in page
+        answer = client.post("/results", headers={"HX-Request": "true"}, **form).text
+        assert "none: this model gives no interval" in answer
+        assert "whisker" not in answer
+        view = client.post("/view", **form).text
+        assert "data-png" in view
+        assert "heat-layer" not in view
+        page = client.post("/results", headers={"Accept": "text/html"}, **form).text
+        assert page.count("data:image/jpeg") == 1
+        assert client.post("/report", **form).status_code == 200

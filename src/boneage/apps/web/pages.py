@@ -87,6 +87,7 @@ class _Pages:
             "index.html",
             model=model.card,
             level=None if model.level is None else percent(model.level),
+            explains=model.gives_heat_map,
             limits=settings.limits,
             keeps=settings.keep is not None,
             signed_in=settings.token is not None,

@@ -33,7 +33,7 @@ function add(files) {
       event.preventDefault();
       predict([row]);
     });
-    row.name.addEventListener("click", () => choose(row, true));
+    row.name.addEventListener("click", () => choose(row));
     row.name.addEventListener("keydown", (event) => onNameKey(row, event));
     row.item.querySelector(".remove").addEventListener("click", () => remove(row));
     inspected = inspected.then(() => row.inspect()); // one by one: predicting needs connections, too
@@ -49,13 +49,11 @@ function predict(some) {
   tell();
 }
 
-function choose(row, byHand = false) {
+function choose(row) {
   chosen?.choose(false);
   chosen = row;
   row?.choose(true);
   detail.show(row);
-  // Where the detail lies below the list, who chose a row wants to see it.
-  if (byHand && $("detail").offsetTop > $("rows").offsetTop) $("detail").scrollIntoView();
 }
 
 function remove(row) {

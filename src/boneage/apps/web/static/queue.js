@@ -46,7 +46,11 @@ export class Queue {
     });
     on("htmx:sendError", () => this.#serverGone(row));
     on("htmx:responseError", ({ xhr }) => this.#refused(row, xhr));
-    on("htmx:sendAbort", () => row.say("cancelled", "Cancelled."));
+    on("htmx:sendAbort", () => {
+      if (row.busy) row.say("cancelled", "Cancelled.");
+    });
+    // A request on its way was for what the row said before.
+    row.form.addEventListener("input", () => this.remove(row));
     row.answer.addEventListener("htmx:afterSwap", () => {
       const line = row.answer.querySelector("[data-row]");
       if (line) row.say(line.dataset.status);

@@ -33,7 +33,7 @@ export class Row {
     this.item.querySelector("legend").textContent = `Sex of the child on ${file.name}`;
     this.#makeIdsUnique();
     fill(this.form.elements.files, file);
-    this.form.addEventListener("input", (event) => this.#changed(event));
+    this.form.addEventListener("input", () => this.#changed());
     this.say("new");
   }
 
@@ -108,9 +108,9 @@ export class Row {
     return `Not sent: ${label}: ${wrong.validationMessage}`;
   }
 
+  /** What is said of the child has changed: an answer was for something else. */
   #changed() {
-    if (this.busy) return;
-    this.answer.replaceChildren(); // it was for other facts
+    this.answer.replaceChildren();
     this.fromFile = "";
     this.say("new");
   }
@@ -132,7 +132,7 @@ export class Row {
     } catch {
       // Sending it will tell what is wrong; without the header the sex is simply not filled in.
     }
-    return this.state === "new" ? this.say("new") : undefined;
+    return this.busy || this.values ? undefined : this.say("new");
   }
 
   #fillIn(said) {
