@@ -79,6 +79,23 @@ def test_many_fields_and_a_long_one(tight: ApiServer, hand: Path) -> None:
     problem(tight.predict(hand, norm="b" * 20_000), 413)
 
 
+def test_many_empty_parts(tight: ApiServer) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename=""\r\n\r\n\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    for count, status in ((3, 422), (100, 413)):  # an empty choice is no file
+        body = part * count + b"--x--\r\n"
+        problem(tight.http.post("/api/v1/predictions", content=body, headers=kind), status)
+
+
+def test_byte_by_byte(tight: ApiServer, hand: Path) -> None:
+    made = httpx.Request("POST", "http://x", files=[("files", ("hand.png", hand.read_bytes()))])
+    body = made.read()[:3000] + b"\r\n--%b--\r\n" % made.headers["Content-Type"][30:].encode()
+    kind = {"Content-Type": made.headers["Content-Type"]}
+    single = (body[at : at + 1] for at in range(len(body)))
+    (row,) = rows(tight.http.post("/api/v1/predictions", content=single, headers=kind))
+    assert (row["path"], row["status"]) == ("hand.png", "failed")  # it is cut short
+
+
 def test_many_pixels(tight: ApiServer) -> None:
     large = cv2.resize(hand_pixels(), (250, 250))
     (row,) = rows(tight.predict(("large.png", cv2.imencode(".png", large)[1].tobytes())))
@@ -136,18 +153,21 @@ def test_a_slow_upload(tight: ApiServer) -> None:
 
 def test_what_all_uploads_hold_together(tight: ApiServer, hand: Path) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
-    with upload_slowly(tight, part + bytes(990_000)), upload_slowly(tight, part + bytes(990_000)):
-        refused = wait_for(lambda: _refused(tight, ("b.png", bytes(900_000))))
-        problem(refused, 429)
-        assert refused.headers["retry-after"] == "2"
-    wait_for(lambda: tight.predict(hand).status_code == 200)  # what broke off is given back
     gone = 'boneage_requests_total{route="/api/v1/predictions",status="499"}'
-    wait_for(lambda: tight.metric(gone) == 2)
+    before = tight.metric(gone)
 
+    def refused() -> httpx.Response | None:
+        """An answer while two uploads stand still; none if the server has not come so far."""
+        half = part + bytes(990_000)
+        with upload_slowly(tight, half), upload_slowly(tight, half):
+            answer = tight.predict(("b.png", bytes(900_000)))
+        return None if answer.status_code == 200 else answer
 
-def _refused(server: ApiServer, file: tuple[str, bytes]) -> httpx.Response | None:
-    answer = server.predict(file)
-    return None if answer.status_code == 200 else answer
+    answer = wait_for(refused)
+    problem(answer, 429)
+    assert answer.headers["retry-after"] == "2"
+    wait_for(lambda: tight.metric(gone) >= before + 2)
+    wait_for(lambda: tight.predict(hand).status_code == 200)  # what broke off is given back
 
 
 def test_many_connections(tight: ApiServer) -> None:

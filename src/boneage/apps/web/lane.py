@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from boneage.apps.web.jobs import Answer, Broken, ChildInFile, Inspect, Job, Ready
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.worker import failed_answer, work
+from boneage.apps.web.worker import end_group, failed_answer, work
 from boneage.errors import BoneAgeError, WorkerError
 
 __all__ = ["Desk", "Lane", "StoppingError", "Task"]
@@ -92,15 +92,14 @@ class Lane:
         """End the process, and start no other."""
         with self._lock:
             self._ended.set()
-            if self._process is not None:
-                self._process.kill()
+            self._kill()
 
     def kill_if_late(self) -> None:
         """End the process if its radiograph takes too long."""
         with self._lock:
-            if time.monotonic() > self._deadline and self._process is not None:
+            if time.monotonic() > self._deadline:
                 self._late, self._deadline = True, math.inf
-                self._process.kill()
+                self._kill()
 
     def join(self) -> None:
         """Wait for the end of the thread after :meth:`kill`."""
@@ -143,9 +142,7 @@ class Lane:
             result: Result = self._connection.recv()
         except (EOFError, OSError):
             with self._lock:
-                if self._process is not None:  # its pipe may close a little before it is gone
-                    self._process.kill()
-                    self._process.join()
+                self._kill()  # its pipe may close a little before it is gone
             return None
         finally:
             with self._lock:
@@ -221,11 +218,16 @@ class Lane:
 
     def _end_process(self) -> None:
         with self._lock:
-            process, self._process = self._process, None
+            self._kill()
             connection, self._connection = self._connection, None
-        if process is not None:
+        if connection is not None:
+            connection.close()
+
+    def _kill(self) -> None:
+        """End the process, if there is one; the lock is held."""
+        process, self._process = self._process, None
+        if process is not None and process.pid is not None:
+            end_group(process.pid)
             process.kill()
             process.join()
             process.close()
-        if connection is not None:
-            connection.close()

@@ -123,8 +123,10 @@ async def open_body(request: Request, limits: Limits, most_bytes: int) -> AsyncI
         ProblemError: As :func:`open_form`.
     """
     with contextlib.ExitStack() as stack:
-        chunks = [chunk async for chunk in _chunks(request, limits, most_bytes, stack)]
-        yield b"".join(chunks)
+        body = bytearray()
+        async for chunk in _chunks(request, limits, most_bytes, stack):
+            body += chunk
+        yield bytes(body)
 
 
 async def _chunks(
@@ -139,14 +141,14 @@ async def _chunks(
         raise too_large
     held: Held = request.app.state.held
     count = 0
+    stack.callback(lambda: held.give_back(count))
     try:
         async with asyncio.timeout(limits.upload_s):
             async for chunk in request.stream():
-                count += len(chunk)
-                if count > most_bytes + _FOR_ALL_ELSE:
+                if count + len(chunk) > most_bytes + _FOR_ALL_ELSE:
                     raise too_large
                 held.take(len(chunk))
-                stack.callback(held.give_back, len(chunk))
+                count += len(chunk)
                 yield chunk
     except TimeoutError:
         raise ProblemError(
@@ -166,8 +168,8 @@ class _Parts:
         self._files: list[Upload] = []
         self._fields: dict[str, str] = {}
         self._header, self._value = b"", b""
+        self._count, self._whole = -1, False
         self._begin()
-        self._whole = False
 
     def calls(self) -> dict[str, object]:
         """What the parser calls."""
@@ -192,8 +194,11 @@ class _Parts:
         self._disposition = b""
         self._field = ""
         self._filename: str | None = None
-        self._size, self._content = 0, list[bytes]()
+        self._content = bytearray()  # not a list: a caller may send byte by byte
         self._most, self._headers = 0, 0
+        self._count += 1
+        if self._count > self._limits.files + _MOST_FIELDS + 1:
+            raise ProblemError(413, "The form has too many parts.")
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -238,15 +243,14 @@ class _Parts:
         return self._filename is not None
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        self._size += end - start
-        if self._size > self._most:
+        if len(self._content) + end - start > self._most:
             name = base_name(self._filename or "") if self._is_file else self._field
             limit = f"{self._most / MEGABYTE:g} MB" if self._is_file else f"{self._most} bytes"
             raise ProblemError(413, f"{name} is larger than {limit}, the limit here.")
-        self._content.append(data[start:end])
+        self._content += data[start:end]
 
     def _end(self) -> None:
-        content = b"".join(self._content)
+        content = bytes(self._content)
         if self._is_file:
             # An empty choice of files in a page comes as a file without name and content.
             if self._filename or content:
@@ -255,7 +259,7 @@ class _Parts:
             raise _wrong(self._field, "It is given twice.")
         else:
             self._fields[self._field] = _text(content)
-        self._content = []
+        self._content.clear()
 
     def _all(self) -> None:
         self._whole = True

@@ -43,7 +43,7 @@ from boneage.radiographs.readers import (
 from boneage.reports.child import ChildVisit, assess
 from boneage.reports.child_report import child_report_html
 
-__all__ = ["failed_answer", "work"]
+__all__ = ["end_group", "failed_answer", "work"]
 
 
 def work(connection: Connection, settings: ServeSettings) -> None:
@@ -54,6 +54,8 @@ def work(connection: Connection, settings: ServeSettings) -> None:
     # Service managers send these to every process of a service; the server says when it ends.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        os.setsid()  # so that what decodes a frame for it in a process of its own ends with it
     _leave_no_core_file()
     if os.environ.get("BONEAGE_DEBUG", "0") in ("", "0"):
         _be_quiet()
@@ -61,13 +63,24 @@ def work(connection: Connection, settings: ServeSettings) -> None:
     jobs = _jobs(connection)
     try:
         predictor = load(settings.model, threads=1, level=settings.level)
+        _warm_up(predictor)
     except BoneAgeError as error:
         connection.send(Broken(str(error)))
         return
-    _warm_up(predictor)
     connection.send(Ready(predictor.card, predictor.level, predictor.gives_heat_map))
     while True:
         connection.send(_answer(predictor, jobs.get(), settings))
+
+
+def end_group(pid: int) -> None:
+    """Kill a worker process with those that it has started, if it has come so far as to have any.
+
+    Args:
+        pid: Its number.
+    """
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def _be_quiet() -> None:
@@ -101,7 +114,8 @@ def failed_answer(job: Job, reason: str) -> Answer:
     """
     error = UnreadableError(f"Cannot read {job.name}: {reason}")
     row = row_of(InputFile(job.name, file_id(job.name)), error, job.sex)
-    return Answer(ChildVisit(row, job.facts), job.norm)
+    known: AgeSource = "not known" if job.facts.age_months is None else "given"
+    return Answer(ChildVisit(row, job.facts), job.norm, age_source=known)
 
 
 def _jobs(connection: Connection) -> "queue.SimpleQueue[Job | Inspect]":
@@ -113,7 +127,8 @@ def _jobs(connection: Connection) -> "queue.SimpleQueue[Job | Inspect]":
             while True:
                 jobs.put(connection.recv())
         except (EOFError, OSError):
-            os._exit(0)  # at once: nobody is there any more who could take an answer
+            end_group(os.getpid())  # at once: nobody is there who could take an answer
+            os._exit(0)
 
     threading.Thread(target=read, daemon=True, name="jobs").start()
     return jobs
