@@ -37,16 +37,29 @@ def open_browser() -> Iterator[Any]:
 
 
 @contextmanager
-def open_page(browser: Any, path: Path, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
-    """Open a file at a width, in a colour scheme; ``page.asked`` lists all that it asked for."""
-    # axe runs as a script in the page, whose own policy forbids all of them.
+def open_page(
+    browser: Any, place: Path | str, width: int = 1280, scheme: str = "light", **options: Any
+) -> Iterator[Any]:
+    """Open a file or an http address at a width, in a colour scheme.
+
+    ``page.asked`` lists all that it asked for, ``page.faults`` what its console and its own policy
+    complained of. ``options`` are those of Playwright's ``new_context``.
+    """
+    # axe runs as a script in the page, whose own policy, in a file, forbids all of them.
+    is_file = isinstance(place, Path)
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+        **{"bypass_csp": is_file, **options},
     )
     page = context.new_page()
-    page.asked = []
+    page.asked, page.faults = [], []
     page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(path.as_uri())
+    page.on(
+        "console", lambda said: said.type in ("error", "warning") and page.faults.append(said.text)
+    )
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(place.as_uri() if isinstance(place, Path) else place)
     yield page
     context.close()
 

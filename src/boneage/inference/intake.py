@@ -19,10 +19,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from boneage.errors import BundleError, SettingsError, UnsuitableError
+from boneage.inference.runtime import onnxruntime
 from boneage.radiographs.intensity import normalise
 from boneage.radiographs.radiograph import Radiograph
 

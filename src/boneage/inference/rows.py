@@ -24,6 +24,7 @@ __all__ = [
     "Status",
     "check_table_path",
     "csv_rows",
+    "json_rows",
     "open_table",
     "read_rows",
 ]
@@ -136,6 +137,24 @@ def csv_rows(stream: TextIO) -> Callable[[Row], None]:
 
 
 @contextlib.contextmanager
+def json_rows(stream: TextIO) -> Iterator[Callable[[Row], None]]:
+    """Write the JSON form; it is whole when the block ends.
+
+    Yields:
+        What writes a row.
+    """
+    separator = "[\n"
+
+    def write(row: Row) -> None:
+        nonlocal separator
+        stream.write(separator + json.dumps(row.values(), ensure_ascii=False))
+        separator = ",\n"
+
+    yield write
+    stream.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+@contextlib.contextmanager
 def open_table(path: str | os.PathLike[str]) -> Iterator[Callable[[Row], None]]:
     """Write a table row by row; it appears at ``path`` when the block ends without an error.
 
@@ -161,15 +180,8 @@ def open_table(path: str | os.PathLike[str]) -> Iterator[Callable[[Row], None]]:
         if suffix == ".csv":
             yield csv_rows(stream)
         else:
-            separator = "[\n"
-
-            def write(row: Row) -> None:
-                nonlocal separator
-                stream.write(separator + json.dumps(row.values(), ensure_ascii=False))
-                separator = ",\n"
-
-            yield write
-            stream.write("\n]\n" if separator == ",\n" else "[]\n")
+            with json_rows(stream) as write:
+                yield write
 
 
 def read_rows(path: str | os.PathLike[str]) -> Iterator[Row]:

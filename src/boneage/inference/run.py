@@ -9,7 +9,7 @@ from boneage.inference.predictor import Prediction, Predictor, Query
 from boneage.inference.rows import Row, Status
 from boneage.radiographs.radiograph import Sex
 
-__all__ = ["SexTable", "predict_files", "predict_rows"]
+__all__ = ["SexTable", "predict_files", "predict_rows", "row_of"]
 
 
 class SexTable(Protocol):
@@ -70,7 +70,21 @@ def predict_files(
         if isinstance(answer, Prediction):
             yield _row_of_prediction(file, answer, labels), answer
         else:
-            yield _row_of_error(file, _status_of(answer), known, str(answer)), None
+            yield row_of(file, answer, known), None
+
+
+def row_of(file: InputFile, answer: Prediction | RadiographError, sex: Sex | None = None) -> Row:
+    """The row that stands for an answer.
+
+    Args:
+        file: The input.
+        answer: What became of it.
+        sex: The sex that was given, for the row of an error.
+    """
+    if isinstance(answer, Prediction):
+        return _row_of_prediction(file, answer, None)
+    status: Status = "failed" if isinstance(answer, UnreadableError) else "refused"
+    return _row_of_error(file, status, sex, str(answer))
 
 
 def _row_of_prediction(file: InputFile, answer: Prediction, labels: SexTable | None) -> Row:
@@ -93,7 +107,3 @@ def _row_of_prediction(file: InputFile, answer: Prediction, labels: SexTable | N
 def _row_of_error(file: InputFile, status: Status, sex: Sex | None, message: str) -> Row:
     known = None if sex is None else sex.value
     return Row(path=file.path, id=file.id, status=status, sex=known, message=message)
-
-
-def _status_of(error: RadiographError) -> Status:
-    return "failed" if isinstance(error, UnreadableError) else "refused"

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from boneage.errors import BundleError, SettingsError
 from boneage.inference.bundle import MODEL_FILE, Bundle
+from boneage.inference.runtime import onnxruntime
 
 __all__ = ["Network", "NetworkAnswer", "available_cpus"]
 

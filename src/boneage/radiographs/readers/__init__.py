@@ -17,15 +17,25 @@ To add a format, write a module with ``decode(data, limits) -> pixels`` and name
 to which ``reading`` puts the file's name.
 """
 
+from boneage.radiographs.readers._dicom_patient import ChildInFile, months_between
 from boneage.radiographs.readers.limits import ReadLimits
-from boneage.radiographs.readers.reading import age_months_in_file, read_radiograph
+from boneage.radiographs.readers.reading import (
+    age_months_in_file,
+    child_in_bytes,
+    read_radiograph,
+    read_radiograph_bytes,
+)
 from boneage.radiographs.readers.recognise import IMAGE_SUFFIXES, file_id, looks_like_image
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "ChildInFile",
     "ReadLimits",
     "age_months_in_file",
+    "child_in_bytes",
     "file_id",
     "looks_like_image",
+    "months_between",
     "read_radiograph",
+    "read_radiograph_bytes",
 ]

@@ -1,12 +1,21 @@
 """Sex and age of the child as a DICOM header gives them, and None where it gives none."""
 
 import re
+from dataclasses import dataclass
 from datetime import date
 
 from boneage.radiographs.radiograph import Sex
 from boneage.radiographs.readers._dicom_header import Header
 
-__all__ = ["age_months", "age_string_months", "months_between", "sex_of"]
+__all__ = [
+    "ChildInFile",
+    "age_months",
+    "age_string_months",
+    "child_of",
+    "months_between",
+    "sex_of",
+    "taken_on",
+]
 
 _PATIENT_SEX, _PATIENT_AGE, _BIRTH_DATE = 0x00100040, 0x00101010, 0x00100030
 # Acquisition Date and DateTime, Content, Series and Study Date: the nearest to the exposure first.
@@ -18,6 +27,26 @@ DAYS_A_MONTH = 365.2425 / 12
 _MONTHS_A_UNIT = {"D": 1 / DAYS_A_MONTH, "W": 7 / DAYS_A_MONTH, "M": 1.0, "Y": 12.0}
 _MOST_MONTHS = 300.0  # what a Radiograph may hold
 _SLACK_MONTHS = 1.0
+
+
+@dataclass(frozen=True)
+class ChildInFile:
+    """What a file says of the child, without who it is.
+
+    Attributes:
+        sex: The sex, or None.
+        age_months: Chronological age when the radiograph was taken, 0 to 300 months, or None.
+        taken: Day on which the radiograph was taken, or None.
+    """
+
+    sex: Sex | None = None
+    age_months: float | None = None
+    taken: date | None = None
+
+
+def child_of(header: Header) -> ChildInFile:
+    """All that a header says of the child."""
+    return ChildInFile(sex_of(header), age_months(header), taken_on(header))
 
 
 def sex_of(header: Header) -> Sex | None:
@@ -39,13 +68,18 @@ def age_months(header: Header) -> float | None:
     stated = age_string_months(header.text(_PATIENT_AGE))
     age, unit = (None, 0.0) if stated is None else stated
     born = _date(header.text(_BIRTH_DATE))
-    taken = next(filter(None, (_date(header.text(tag)) for tag in _DATES)), None)
+    taken = taken_on(header)
     counted = None if born is None or taken is None else months_between(born, taken)
     age, counted = _of_a_child(age), _of_a_child(counted)
     if age is not None and counted is not None:
         fits = age - _SLACK_MONTHS <= counted <= age + unit + _SLACK_MONTHS
         return counted if fits else None
     return age if counted is None else counted
+
+
+def taken_on(header: Header) -> date | None:
+    """Day on which the radiograph was taken, by the date that is nearest to the exposure."""
+    return next(filter(None, (_date(header.text(tag)) for tag in _DATES)), None)
 
 
 def age_string_months(text: str) -> tuple[float, float] | None:

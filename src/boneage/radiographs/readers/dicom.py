@@ -29,7 +29,7 @@ from boneage.radiographs.readers._dicom_header import Header, read_header
 from boneage.radiographs.readers._dicom_scale import grey_scale_of
 from boneage.radiographs.readers.limits import ReadLimits
 
-__all__ = ["age_months_in", "read"]
+__all__ = ["child_in", "read"]
 
 _DAMAGED = "Copy or export it again"
 _SAMPLES, _PHOTOMETRIC, _PLANAR, _FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
@@ -75,14 +75,14 @@ def read(data: bytes, limits: ReadLimits) -> Radiograph:
     )
 
 
-def age_months_in(data: bytes, limits: ReadLimits) -> float | None:
-    """Chronological age that a header gives, in months, or None; nothing is decoded.
+def child_in(data: bytes, limits: ReadLimits) -> patient.ChildInFile:
+    """What a header says of the child; nothing is decoded.
 
     Raises:
         MissingExtraError: The extra ``dicom`` is not installed.
         UnreadableError: The structure is damaged.
     """
-    return patient.age_months(read_header(data, limits))
+    return patient.child_of(read_header(data, limits))
 
 
 def _refuse_what_is_no_radiograph(header: Header) -> None:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from boneage.errors import MissingExtraError, UnreadableError, UnsuitableError
 from boneage.radiographs.radiograph import Radiograph, Sex
 from boneage.radiographs.readers import dicom, jpeg, png, tiff
+from boneage.radiographs.readers._dicom_patient import ChildInFile
 from boneage.radiographs.readers.limits import ReadLimits
 from boneage.radiographs.readers.recognise import is_dicom
 
-__all__ = ["age_months_in_file", "read_radiograph"]
+__all__ = ["age_months_in_file", "child_in_bytes", "read_radiograph", "read_radiograph_bytes"]
 
 _Decoder = Callable[[bytes, ReadLimits], NDArray[Any]]
 
@@ -78,10 +79,48 @@ def read_radiograph(
     path = Path(path)
     name = path.name or str(path)
     limits = ReadLimits() if limits is None else limits
+    return _named(name, lambda: _read_bytes(path, limits), sex, limits)
+
+
+def read_radiograph_bytes(
+    data: bytes,
+    name: str,
+    *,
+    sex: Sex | str | None = None,
+    limits: ReadLimits | None = None,
+) -> Radiograph:
+    """Read the content of one file, as :func:`read_radiograph` reads the file itself.
+
+    Args:
+        data: All bytes of the file.
+        name: Name of the file, for messages and as ``source``.
+        sex: Sex of the child if known; a word that ``Sex.parse`` understands will do.
+        limits: Largest file and picture to read, ``ReadLimits()`` if None.
+
+    Returns:
+        The radiograph.
+
+    Raises:
+        UnreadableError: As for :func:`read_radiograph`.
+        UnsuitableError: Likewise.
+        InputError: ``sex`` is not understood.
+    """
+    limits = ReadLimits() if limits is None else limits
+
+    def content() -> bytes:
+        _check_bytes(len(data), limits)
+        return data
+
+    return _named(name, content, sex, limits)
+
+
+def _named(
+    name: str, content: Callable[[], bytes], sex: Sex | str | None, limits: ReadLimits
+) -> Radiograph:
+    """The radiograph of this content; its name stands in every error."""
     known_sex = None if sex is None else Sex.parse(sex)
     try:
-        data = _read_bytes(path, limits)
-        radiograph = _radiograph(data, limits)
+        radiograph = _radiograph(content(), limits)
     except UnreadableError as error:
         raise UnreadableError(f"Cannot read {name}: {error}.") from error
     except UnsuitableError as error:
@@ -103,12 +142,25 @@ def age_months_in_file(path: str | os.PathLike[str]) -> float | None:
         Months, 0 to 300; None if it gives none, or is no DICOM file that can be read: reading the
         radiograph itself will tell why.
     """
-    limits = ReadLimits()
     try:
-        data = _read_bytes(Path(path), limits)
-        return dicom.age_months_in(data, limits) if is_dicom(data) else None
-    except (UnreadableError, MissingExtraError, MemoryError):
+        return child_in_bytes(_read_bytes(Path(path), ReadLimits())).age_months
+    except (UnreadableError, MemoryError):
         return None
+
+
+def child_in_bytes(data: bytes) -> ChildInFile:
+    """What the header of a DICOM file says of the child; its pixels are not decoded.
+
+    Args:
+        data: All bytes of the file, of any format.
+
+    Returns:
+        What it says; nothing where it says nothing, or is no DICOM file that can be read.
+    """
+    try:
+        return dicom.child_in(data, ReadLimits()) if is_dicom(data) else ChildInFile()
+    except (UnreadableError, MissingExtraError, MemoryError):
+        return ChildInFile()
 
 
 def _radiograph(data: bytes, limits: ReadLimits) -> Radiograph:
@@ -124,11 +176,7 @@ def _read_bytes(path: Path, limits: ReadLimits) -> bytes:
             raise UnreadableError("it is a folder. Name a file in it")
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableError("it is a device or a pipe. Save it to a file first")
-        if status.st_size > limits.max_file_bytes:
-            raise UnreadableError(
-                f"it is {status.st_size:,} bytes, beyond the limit of "
-                f"{limits.max_file_bytes:,}. Is it a radiograph?"
-            )
+        _check_bytes(status.st_size, limits)
         with path.open("rb") as file:
             return file.read(status.st_size)
     except FileNotFoundError as error:
@@ -139,6 +187,14 @@ def _read_bytes(path: Path, limits: ReadLimits) -> bytes:
         raise UnreadableError(f"{error.strerror or error}. Check the path and the disk") from error
     except ValueError as error:  # a NUL character in the path
         raise UnreadableError(f"the path is not valid ({error}). Check it") from error
+
+
+def _check_bytes(count: int, limits: ReadLimits) -> None:
+    if count > limits.max_file_bytes:
+        raise UnreadableError(
+            f"it is {count:,} bytes, beyond the limit of {limits.max_file_bytes:,}. "
+            "Is it a radiograph?"
+        )
 
 
 def _decoder_for(data: bytes) -> _Decoder:

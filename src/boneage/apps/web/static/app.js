@@ -1,0 +1,161 @@
+// The page: files become rows of a list, rows are sent, one of them is shown in detail.
+
+import { Detail } from "./detail.js";
+import { Queue } from "./queue.js";
+import { Row } from "./row.js";
+
+const $ = (id) => document.getElementById(id);
+const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+const rows = [];
+const work = document.querySelector(".work");
+const queue = new Queue(Number(work.dataset.concurrent), tell, () => {
+  trouble("The server does not answer. See whether boneage serve still runs, then predict again.");
+});
+const detail = new Detail();
+let chosen = null;
+let inspected = Promise.resolve();
+
+function trouble(words) {
+  $("trouble").textContent = words;
+  $("trouble").hidden = !words;
+}
+
+function add(files) {
+  const most = 1_000_000 * Number(work.dataset.maxMb);
+  const added = [...files].map((file) => {
+    const row = new Row(file, $("row-template"), most, rowChanged);
+    rows.push(row);
+    $("rows").append(row.item);
+    window.htmx.process(row.item);
+    queue.adopt(row);
+    row.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      predict([row]);
+    });
+    row.name.addEventListener("click", () => choose(row));
+    row.name.addEventListener("keydown", (event) => onNameKey(row, event));
+    row.item.querySelector(".remove").addEventListener("click", () => remove(row));
+    inspected = inspected.then(() => row.inspect()); // one by one: predicting needs connections, too
+    return row;
+  });
+  if (added.length && !chosen) choose(added[0]);
+  tell();
+}
+
+function predict(some) {
+  trouble("");
+  for (const row of some) queue.add(row);
+  tell();
+}
+
+function choose(row) {
+  chosen?.choose(false);
+  chosen = row;
+  row?.choose(true);
+  detail.show(row);
+}
+
+function remove(row) {
+  queue.remove(row);
+  const at = rows.indexOf(row);
+  rows.splice(at, 1);
+  row.item.remove();
+  if (row === chosen) {
+    const next = rows[Math.min(at, rows.length - 1)] ?? null;
+    choose(next);
+    (next?.name ?? $("files")).focus();
+  }
+  tell();
+}
+
+function onNameKey(row, event) {
+  const at = rows.indexOf(row);
+  if (event.key === "Delete") remove(row);
+  else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    const next = rows[at + (event.key === "ArrowDown" ? 1 : -1)];
+    if (next) {
+      choose(next);
+      next.name.focus();
+    }
+  } else return;
+  event.preventDefault();
+}
+
+function rowChanged(row) {
+  if (!rows.includes(row)) return;
+  detail.update(row);
+  if (row === chosen) {
+    const line = row.answer.querySelector(".line");
+    $("spoken").textContent = line ? `${row.file.name}: ${line.textContent}` : row.words;
+  }
+  tell();
+}
+
+/** Say how far the list has come. */
+function tell() {
+  const count = (...states) => rows.filter((row) => states.includes(row.state)).length;
+  const sexless = rows.filter((row) => !row.sex && !row.values).length;
+  const answered = count("ok", "refused", "failed");
+  const way = rows.filter((row) => row.busy).length;
+  const parts = [plural(rows.length, "radiograph")];
+  if (count("ok")) parts.push(`${count("ok")} done`);
+  if (count("refused")) parts.push(`${count("refused")} refused`);
+  if (count("failed")) parts.push(`${count("failed")} failed`);
+  if (count("cancelled")) parts.push(`${count("cancelled")} cancelled`);
+  if (way) parts.push(`${way} to go`);
+  if (sexless) parts.push(`${sexless} without sex`);
+  const words = parts.length > 1 ? `${parts[0]}: ${parts.slice(1).join(", ")}.` : `${parts[0]}.`;
+  if ($("batch-words").textContent !== words) $("batch-words").textContent = words;
+  $("batch").hidden = !rows.length;
+  $("batch-bar").hidden = !queue.busy || rows.length < 2;
+  Object.assign($("batch-bar"), { max: answered + way || 1, value: answered });
+  $("cancel").hidden = !queue.busy;
+  $("predict-all").hidden = rows.length < 2 || (answered === rows.length && !queue.busy);
+  $("predict-all").disabled = queue.busy;
+  $("set-sex").hidden = sexless < 2;
+  $("table").hidden = !answered;
+  $("table-words").textContent = `Table of ${plural(answered, "answer")}:`;
+}
+
+function listen() {
+  $("files").addEventListener("change", () => {
+    add($("files").files);
+    $("files").value = "";
+  });
+  for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+    document.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault(); // a browser would leave the page for the file
+      $("drop").classList.toggle("over", name === "dragenter" || name === "dragover");
+      if (name === "drop") add(event.dataTransfer.files);
+    });
+  }
+  $("intake").addEventListener("submit", (event) => event.preventDefault());
+  $("predict-all").addEventListener("click", () => predict(rows.filter((row) => !row.values)));
+  $("cancel").addEventListener("click", () => queue.cancel());
+  $("set-sex").addEventListener("click", (event) => {
+    const { sex } = event.target.dataset;
+    if (sex) rows.filter((row) => !row.sex).forEach((row) => { row.sex = sex; });
+  });
+  $("table").addEventListener("submit", () => {
+    $("table").elements.rows.value = JSON.stringify(rows.map((row) => row.values).filter(Boolean));
+  });
+  $("clear").addEventListener("click", () => {
+    queue.cancel();
+    rows.splice(0).forEach((row) => row.item.remove());
+    choose(null);
+    tell();
+    $("files").focus();
+  });
+  $("help-open").addEventListener("click", () => $("help").showModal());
+  work.addEventListener("keydown", (event) => {
+    // Only where no text can be typed, so that nobody's dictation opens it.
+    const reading = event.target.closest(".stage, .name");
+    if (event.key === "?" && reading) $("help").showModal();
+  });
+}
+
+listen();
+$("help-open").hidden = false;
+document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,181 @@
+// One radiograph of the list: its file, what is said of the child, and what became of it.
+
+const NO_DICOM = [
+  [0x89, 0x50, 0x4e, 0x47],
+  [0xff, 0xd8, 0xff],
+  [0x49, 0x49],
+  [0x4d, 0x4d],
+];
+
+/** Whether a file may be DICOM: everything that is plainly something else is not asked about. */
+async function mayBeDicom(file) {
+  const start = new Uint8Array(await file.slice(0, 132).arrayBuffer());
+  if (String.fromCharCode(...start.slice(128)) === "DICM") return true;
+  return start.length > 0 && !NO_DICOM.some((bytes) => bytes.every((byte, at) => start[at] === byte));
+}
+
+const UNREADABLE = "Cannot be read here. Choose it again; of a folder, choose the files in it.";
+const MOST_TRIES = 5;
+
+export class Row {
+  static count = 0;
+
+  constructor(file, template, mostBytes, tell) {
+    this.file = file;
+    this.tooLarge = file.size > mostBytes;
+    this.mostBytes = mostBytes;
+    this.tell = tell; // called with the row whenever its state has changed
+    this.item = template.content.firstElementChild.cloneNode(true);
+    this.form = this.item.querySelector("form");
+    this.name = this.item.querySelector(".name");
+    this.answer = this.item.querySelector(".answer");
+    this.name.textContent = file.name;
+    this.item.querySelector("legend").textContent = `Sex of the child on ${file.name}`;
+    this.#makeIdsUnique();
+    fill(this.form.elements.files, file);
+    this.form.addEventListener("input", () => this.#changed());
+    this.say("new");
+  }
+
+  #makeIdsUnique() {
+    Row.count += 1;
+    for (const label of this.item.querySelectorAll("label[for]")) {
+      const id = `${label.htmlFor}-${Row.count}`;
+      this.item.querySelector(`#${label.htmlFor}`).id = id;
+      label.htmlFor = id;
+    }
+  }
+
+  get sex() {
+    return this.form.elements.sex.value;
+  }
+
+  set sex(value) {
+    this.form.elements.sex.value = value;
+    this.say("new");
+  }
+
+  /** Whether it waits for its answer or is on the way. */
+  get busy() {
+    return ["waiting", "sending"].includes(this.state);
+  }
+
+  /** The row of the table, as the server wrote it; null without an answer. */
+  get values() {
+    const line = this.answer.querySelector("[data-row]");
+    return line ? JSON.parse(line.dataset.row) : null;
+  }
+
+  /** Take on a state and say it in words. */
+  say(state, words = "") {
+    if (state === "new") {
+      words ||= this.sex ? `Ready.${this.fromFile ?? ""}` : "Choose the sex: it is never guessed.";
+    }
+    this.state = state;
+    this.words = words;
+    this.item.dataset.state = state;
+    const place = this.item.querySelector(".state");
+    place.textContent = words;
+    place.hidden = !words;
+    const send = this.item.querySelector(".send");
+    send.disabled = this.busy;
+    send.textContent = this.values ? "Predict again" : "Predict";
+    send.classList.toggle("main", !this.values);
+    this.tell(this);
+  }
+
+  /** Whether the browser can read the file: no folder, and neither moved nor changed since. */
+  async readable() {
+    try {
+      await this.file.slice(0, 1).arrayBuffer();
+      return true;
+    } catch {
+      this.say("unsent", UNREADABLE);
+      return false;
+    }
+  }
+
+  /** Why it cannot be sent; empty if it can. */
+  problem() {
+    if (this.tooLarge) return `Not sent: a file may have ${this.mostBytes / 1e6} MB here.`;
+    const { birth_date: born, taken_date: taken } = this.form.elements;
+    const dayless = born.value && !taken.value;
+    taken.setCustomValidity(dayless ? "Say on which day the radiograph was taken." : "");
+    if (!this.sex) return "Not sent: choose the sex first.";
+    const wrong = [...this.form.elements].find((field) => !field.checkValidity());
+    if (!wrong) return "";
+    const label = wrong.getAttribute("aria-label") ?? wrong.labels?.[0]?.textContent ?? wrong.name;
+    return `Not sent: ${label}: ${wrong.validationMessage}`;
+  }
+
+  /** What is said of the child has changed: an answer was for something else. */
+  #changed() {
+    this.answer.replaceChildren();
+    this.fromFile = "";
+    this.say("new");
+  }
+
+  /** Fill in what a DICOM file says of the child, and mark it so. */
+  async inspect() {
+    if (this.tooLarge) return this.say("unsent", this.problem());
+    if (!(await this.readable()) || !(await mayBeDicom(this.file))) return undefined;
+    this.say("new", "Reading the header.");
+    const body = new FormData();
+    body.append("files", this.file);
+    try {
+      for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+        const response = await fetch("/inspect", { method: "POST", body });
+        if (response.ok) this.#fillIn(await response.json());
+        if (response.status !== 429) break;
+        await new Promise((done) => { setTimeout(done, 1000 * response.headers.get("Retry-After")); });
+      }
+    } catch {
+      // Sending it will tell what is wrong; without the header the sex is simply not filled in.
+    }
+    return this.busy || this.values ? undefined : this.say("new");
+  }
+
+  #fillIn(said) {
+    const { elements } = this.form;
+    const [filled, words] = [[], []];
+    if (said.sex) {
+      words.push(said.sex);
+      if (!elements.sex.value) {
+        elements.sex.value = said.sex;
+        filled.push("sex");
+      }
+    }
+    if (said.age_months !== null) {
+      const tenths = Math.round(10 * said.age_months);
+      const [years, months] = [Math.floor(tenths / 120), (tenths % 120) / 10];
+      words.push(`${years} y ${months} m`);
+      if (!elements.age_years.value && !elements.birth_date.value) {
+        elements.age_years.value = years;
+        elements.age_more_months.value = months;
+        filled.push("age");
+      }
+    }
+    if (said.taken) {
+      words.push(`radiograph of ${said.taken}`);
+      elements.taken_date.value ||= said.taken;
+    }
+    if (filled.length) this.fromFile = ` From the file: ${filled.join(" and ")}.`;
+    const note = this.item.querySelector(".from-file");
+    note.textContent = `The file says: ${words.join(", ")}.`;
+    note.hidden = !words.length;
+  }
+
+  /** Show or hide that it is the one in the detail. */
+  choose(chosen) {
+    this.item.classList.toggle("chosen", chosen);
+    this.name.setAttribute("aria-expanded", chosen);
+    this.item.querySelector(".more").hidden = !chosen;
+  }
+}
+
+/** Put a file into a file field, as if it had been chosen there. */
+export function fill(input, file) {
+  const transfer = new DataTransfer();
+  transfer.items.add(file);
+  input.files = transfer.files;
+}
