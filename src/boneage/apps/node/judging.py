@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from boneage.errors import RadiographError, UnreadableError, require_extra
+from boneage.errors import UnreadableError, UnsuitableError, require_extra
 from boneage.growth.sds import Norm
 from boneage.inference.inputs import InputFile
+from boneage.inference.prediction import Prediction
 from boneage.inference.predictor import load
-from boneage.inference.run import predict_files
+from boneage.inference.run import row_of
 from boneage.radiographs.radiograph import Radiograph
 from boneage.radiographs.readers import read_radiograph
 from boneage.reports.child_request import Facts
@@ -73,15 +74,13 @@ class Judge:
             OutputError: The disk does not take the results.
         """
         _check_uid(path)
-        ((row, answer),) = predict_files(self._predictor, [InputFile(str(path), "radiograph")])
-        if row.status == "failed":
-            raise UnreadableError(row.message)
-        radiograph = _read(path)
+        radiograph, answer = self._predict(path)
+        row = row_of(InputFile(str(path), "radiograph"), answer)
         age_months = None if radiograph is None else radiograph.chronological_age_months
         done = write_dicom_results(
             path,
             row,
-            answer,
+            answer if isinstance(answer, Prediction) else None,
             self._predictor.card,
             out,
             level=self._predictor.level,
@@ -93,13 +92,18 @@ class Judge:
         files = (done.sr,) if done.capture is None else (done.sr, done.capture)
         return Judged(files, "" if row.status == "ok" else row.message)
 
+    def _predict(self, path: Path) -> tuple[Radiograph | None, Prediction | UnsuitableError]:
+        """The radiograph, None if it is none (as a chest film or several frames), and the answer.
 
-def _read(path: Path) -> Radiograph | None:
-    """The radiograph; None if it is none, as a chest film or several frames, which its row says."""
-    try:
-        return read_radiograph(path)
-    except RadiographError:
-        return None
+        Raises:
+            UnreadableError: It cannot be read.
+        """
+        radiograph = None
+        try:
+            radiograph = read_radiograph(path)
+            return radiograph, self._predictor.predict(radiograph)
+        except UnsuitableError as error:
+            return radiograph, error
 
 
 def _check_uid(path: Path) -> None:
