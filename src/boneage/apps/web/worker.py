@@ -18,6 +18,7 @@ import numpy as np
 from boneage.apps.web.jobs import (
     AgeSource,
     Answer,
+    Begun,
     Broken,
     ChildInFile,
     Facts,
@@ -69,7 +70,9 @@ def work(connection: Connection, settings: ServeSettings) -> None:
         return
     connection.send(Ready(predictor.card, predictor.level, predictor.gives_heat_map))
     while True:
-        connection.send(_answer(predictor, jobs.get(), settings))
+        job = jobs.get()
+        connection.send(Begun())
+        connection.send(_answer(predictor, job, settings))
 
 
 def end_group(pid: int) -> None:
