@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
 import pytest
 from api_tools import ApiServer, problem, rows, wait_for
+from tiny_models import hand_pixels
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +45,44 @@ def begun(server: ApiServer) -> float:
     return server.metric("boneage_waiting_seconds_count")
 
 
-def test_a_worker_that_is_killed_costs_one_row(hasty: ApiServer, hand: Path) -> None:
-    before, deaths = begun(hasty), hasty.metric("boneage_worker_deaths_total")
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A radiograph that takes a second or so."""
+    path = tmp_path_factory.mktemp("large") / "large.jpg"
+    path.write_bytes(cv2.imencode(".jpg", cv2.resize(hand_pixels(), (5000, 6600)))[1].tobytes())
+    return path
+
+
+def work_ticks(pid: int) -> int:
+    """Processor time of a process, in hundredths of a second as a rule."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_worker_that_is_killed_costs_one_row(hasty: ApiServer, large: Path, hand: Path) -> None:
+    (pid,) = hasty.workers()
+    deaths, ticks = hasty.metric("boneage_worker_deaths_total"), work_ticks(pid)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(hasty.predict, large, hand)
+        wait_for(lambda: work_ticks(pid) > ticks + 10)
+        os.kill(pid, signal.SIGKILL)
+        first, second = rows(answer.result())
+    assert first["status"] == "failed"
+    assert first["message"].startswith("Cannot read large.jpg: the process that worked on it died.")
+    assert second["status"] == "ok"
+    assert hasty.metric("boneage_worker_deaths_total") == deaths + 1
+    assert "worker process died" in hasty.log
+    assert hasty.http.get("/health").json()["status"] == "ok"
+
+
+def test_a_worker_that_dies_before_it_begins_costs_none(hasty: ApiServer, hand: Path) -> None:
+    before = begun(hasty)
     with ThreadPoolExecutor(1) as pool:
         with hasty.stopped_worker() as pid:
             answer = pool.submit(hasty.predict, hand, hand)
             wait_for(lambda: begun(hasty) > before)
             os.kill(pid, signal.SIGKILL)
-        first, second = rows(answer.result())
-    assert first["status"] == "failed"
-    assert first["message"].startswith("Cannot read hand.png: the process that worked on it died.")
-    assert second["status"] == "ok"
-    assert hasty.metric("boneage_worker_deaths_total") == deaths + 1
-    assert "worker process died" in hasty.log
-    assert hasty.http.get("/health").json()["status"] == "ok"
+        assert [row["status"] for row in rows(answer.result())] == ["ok", "ok"]
 
 
 def test_a_worker_that_dies_while_it_waits_costs_none(hasty: ApiServer, hand: Path) -> None:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from boneage.apps.web.metrics import Metrics
 from boneage.apps.web.problems import ProblemError, problem_response
 from boneage.apps.web.security import SECURITY_HEADERS
+from boneage.apps.web.settings import debugging
 
 __all__ = ["Edge"]
 
@@ -41,7 +42,7 @@ class Edge:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:
             # Its text may quote what was sent.
-            _LOG.error("unexpected %s in a request", type(error).__name__, exc_info=_debugging())
+            _LOG.error("unexpected %s in a request", type(error).__name__, exc_info=debugging())
             if not status:
                 problem = ProblemError(500, "This is a fault of boneage. Please report it.")
                 await problem_response(problem)(scope, receive, send_with_headers)
@@ -53,7 +54,3 @@ def _route(scope: Scope) -> str:
     """The pattern of the route, so that no address that somebody made up becomes a label."""
     route = scope.get("route")
     return str(getattr(route, "path", "")) or "other"
-
-
-def _debugging() -> bool:
-    return _LOG.isEnabledFor(logging.DEBUG)

@@ -37,6 +37,7 @@ from boneage.reports.child_request import Facts
 __all__ = [
     "AgeSource",
     "Answer",
+    "Begun",
     "Broken",
     "ChildInFile",
     "Facts",
@@ -206,3 +207,8 @@ class Broken:
     """
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A worker has taken a job up: if it dies from now on, the job may be what it died of."""

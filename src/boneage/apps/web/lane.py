@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from boneage.apps.web.jobs import Answer, Broken, ChildInFile, Inspect, Job, Ready
+from boneage.apps.web.jobs import Answer, Begun, Broken, ChildInFile, Inspect, Job, Ready
 from boneage.apps.web.settings import ServeSettings
 from boneage.apps.web.worker import end_group, failed_answer, work
 from boneage.errors import BoneAgeError, WorkerError
@@ -25,6 +25,9 @@ _START_SECONDS = 120
 """How long loading the model may take."""
 
 _MOST_FAILED_STARTS = 5
+_MOST_TRIES = 3
+"""How many processes a job is given to that die before they take it up."""
+
 _PAUSE_SECONDS = 10
 """How long is waited before it is tried again to replace a worker that cannot be started."""
 
@@ -82,7 +85,7 @@ class Lane:
         self._connection: Connection | None = None
         self._ended = threading.Event()
         self._deadline = math.inf
-        self._late = False
+        self._late = self._begun = False
         self.started: Future[Ready] = Future()
         self.broken = False
         self._thread = threading.Thread(target=self._run, name=f"lane-{number}", daemon=True)
@@ -120,9 +123,14 @@ class Lane:
 
     def _do(self, task: Task) -> None:
         """Answer a task, whatever becomes of the process."""
-        if not self._is_running():  # it died between two tasks, as for lack of memory
-            self._replace()
-        result = self._ask(task.job)
+        result = None
+        for _ in range(_MOST_TRIES):
+            if not self._is_running():  # it died between two tasks, as for lack of memory
+                self._replace()
+            self._begun = False
+            result = self._ask(task.job)
+            if result is not None or self._begun or self._late or self._ended.is_set():
+                break
         if result is not None:
             task.future.set_result(result)
         elif self._ended.is_set():
@@ -139,6 +147,7 @@ class Lane:
             self._late, self._deadline = False, begun + self._limit_s
         try:
             self._connection.send(job)
+            self._begun = isinstance(self._connection.recv(), Begun)
             result: Result = self._connection.recv()
         except (EOFError, OSError):
             with self._lock:

@@ -1,17 +1,20 @@
 """What a server is told: where it listens, who may ask, and how much it takes."""
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from boneage.apps.exits import DEBUG_VARIABLE
 from boneage.errors import InputError, SettingsError
 from boneage.inference.session import available_cpus
 from boneage.radiographs.readers import ReadLimits
 
-__all__ = ["Limits", "ServeSettings", "is_loopback", "read_token"]
+__all__ = ["MEGABYTE", "Limits", "ServeSettings", "debugging", "is_loopback", "read_token"]
 
 MEGABYTE = 1_000_000
+"""Bytes."""
 
 _LEAST_TOKEN = 16
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1, b64token
@@ -152,6 +155,11 @@ def read_token(path: Path | None, variable: str | None) -> str | None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise InputError(f"--token-file {path} cannot be read: {reason}.") from error
+
+
+def debugging() -> bool:
+    """Whether ``BONEAGE_DEBUG`` asks for what may quote a file or name a patient."""
+    return os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
 
 
 def is_loopback(host: str) -> bool:

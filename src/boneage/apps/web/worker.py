@@ -18,6 +18,7 @@ import numpy as np
 from boneage.apps.web.jobs import (
     AgeSource,
     Answer,
+    Begun,
     Broken,
     ChildInFile,
     Facts,
@@ -25,7 +26,7 @@ from boneage.apps.web.jobs import (
     Job,
     Ready,
 )
-from boneage.apps.web.settings import ServeSettings
+from boneage.apps.web.settings import ServeSettings, debugging
 from boneage.apps.web.viewing import overlay_of, picture_of
 from boneage.errors import BoneAgeError, RadiographError, UnreadableError
 from boneage.growth.references import MAX_AGE_MONTHS
@@ -57,7 +58,7 @@ def work(connection: Connection, settings: ServeSettings) -> None:
     if hasattr(os, "setsid"):
         os.setsid()  # so that what decodes a frame for it in a process of its own ends with it
     _leave_no_core_file()
-    if os.environ.get("BONEAGE_DEBUG", "0") in ("", "0"):
+    if not debugging():
         _be_quiet()
     # From here on, so that it ends with its server even while a decoder hangs.
     jobs = _jobs(connection)
@@ -69,7 +70,9 @@ def work(connection: Connection, settings: ServeSettings) -> None:
         return
     connection.send(Ready(predictor.card, predictor.level, predictor.gives_heat_map))
     while True:
-        connection.send(_answer(predictor, jobs.get(), settings))
+        job = jobs.get()
+        connection.send(Begun())
+        connection.send(_answer(predictor, job, settings))
 
 
 def end_group(pid: int) -> None:
