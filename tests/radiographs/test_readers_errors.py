@@ -17,6 +17,7 @@ import boneage
 from boneage.errors import InputError, SettingsError, UnreadableError
 from boneage.radiographs.radiograph import Sex
 from boneage.radiographs.readers import IMAGE_SUFFIXES, ReadLimits, read_radiograph
+from boneage.radiographs.readers._stderr import hear_stderr
 
 SOURCE = Path(boneage.__file__).parents[1]
 GREY = np.random.default_rng(0).integers(0, 256, (40, 30), dtype=np.uint8)
@@ -255,3 +256,18 @@ def test_what_other_threads_print_while_a_jpeg_is_read_is_kept(tmp_path, capfd):
         thread.join()
     assert written
     assert sorted(capfd.readouterr().err.splitlines(keepends=True)) == sorted(written)
+
+
+def test_no_message_is_lost_to_another_thread_that_prints_at_the_same_moment() -> None:
+    def say(word: bytes) -> None:
+        for number in range(4000):
+            os.write(2, b"%s %06d\n" % (word, number))
+
+    for _ in range(5):
+        with hear_stderr((b"damaged", b"corrupt")) as heard:
+            threads = [threading.Thread(target=say, args=(w,)) for w in (b"damaged", b"corrupt")]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert len(heard) == 8000

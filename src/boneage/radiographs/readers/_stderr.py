@@ -60,12 +60,25 @@ def hear_stderr(prefixes: tuple[bytes, ...]) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def _anonymous_file() -> Iterator[int]:
+    """A file to whose end everything is written: two threads that write at once share no place.
+
+    Without that, a line of another thread can replace the beginning of a library's message, which
+    then is not known for one.
+    """
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("boneage-stderr")
         try:
+            _write_at_the_end(descriptor)
             yield descriptor
         finally:
             os.close(descriptor)
     else:
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile("a+b") as file:
             yield file.fileno()
+
+
+def _write_at_the_end(descriptor: int) -> None:
+    import fcntl  # where there is no memfd, there may be no fcntl either
+
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
