@@ -143,8 +143,6 @@ def crossval(
     from boneage.errors import SettingsError, require_extra
 
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
-    from boneage.reports.run_plots import draw_run_plots
-    from boneage.training.crossval import crossval_run
 
     if search and architecture is None and config is None:
         architecture = "hypermodel"
@@ -158,15 +156,6 @@ def crossval(
         "devices": devices,
         "threads": threads,
     }
-    settings, found, recipe, _ = read_inputs(
-        data,
-        given,
-        config=config,
-        preprocessing=True,
-        images=images,
-        labels=labels,
-        cache=cache,
-    )
     of_a_search: dict[str, Any] = {
         "conv_layers": conv_layers,
         "conv_filters": conv_filters,
@@ -176,10 +165,23 @@ def crossval(
         "fraction": fraction,
         "trials": trials,
     }
-    choose = _chooser(settings, workers, **of_a_search) if search else None
     if not search and (named := [name for name, value in of_a_search.items() if value is not None]):
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in named)
         raise SettingsError(f"{flags} is for a search: say --search as well.")
+    settings, found, recipe, _ = read_inputs(
+        data,
+        given,
+        config=config,
+        preprocessing=True,
+        images=images,
+        labels=labels,
+        cache=cache,
+    )
+    choose = _chooser(settings, workers, **of_a_search) if search else None
+    # Not before: this takes seconds, and what was said wrong is told without it.
+    from boneage.reports.run_plots import draw_run_plots
+    from boneage.training.crossval import crossval_run
+
     done = crossval_run(
         found,
         settings,

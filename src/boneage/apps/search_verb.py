@@ -118,8 +118,6 @@ def search(
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib", "optuna")
     from boneage.apps.screen import note
     from boneage.apps.training_inputs import read_inputs
-    from boneage.reports.search_plots import draw_search_plots
-    from boneage.training.search.run import search_run
 
     if architecture is None and config is None:
         architecture = "hypermodel"
@@ -149,6 +147,10 @@ def search(
         labels=labels,
         cache=cache,
     )
+    # Not before: this takes seconds, and what was said wrong is told without it.
+    from boneage.reports.search_plots import draw_search_plots
+    from boneage.training.search.run import search_run
+
     done = search_run(
         found,
         settings,

@@ -56,13 +56,15 @@ def read_inputs(
     """
     from boneage.apps.screen import note
     from boneage.dataset.data import Data
-    from boneage.training.processes import find_place
     from boneage.training.recipe import read_recipe
 
     recipe = read_recipe(config)
     settings = recipe.settings_with(given)
     preparation = recipe.prepare_at(settings.size_px) if preprocessing else None
     found = Data(data, images=images, labels=labels, preparation=preparation, cache=cache)
+    # Not before: this takes seconds, and what was said wrong is told without it.
+    from boneage.training.processes import find_place
+
     speaks = find_place(settings).is_first
     if speaks:
         note(found.summary())

@@ -106,8 +106,6 @@ def train(
 
     require_extra("train", "torch", "pytorch_lightning", "onnx", "matplotlib")
     from boneage.apps.training_inputs import read_inputs
-    from boneage.reports.run_plots import draw_run_plots
-    from boneage.training.run import train_run
 
     given: dict[str, Any] = {
         "architecture": architecture,
@@ -141,6 +139,10 @@ def train(
         labels=labels,
         cache=cache,
     )
+    # Not before: this takes seconds, and what was said wrong is told without it.
+    from boneage.reports.run_plots import draw_run_plots
+    from boneage.training.run import train_run
+
     run = train_run(
         found,
         settings,
