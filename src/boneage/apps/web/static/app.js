@@ -5,6 +5,9 @@ import { Queue } from "./queue.js";
 import { Row } from "./row.js";
 
 const $ = (id) => document.getElementById(id);
+const write = (place, words) => { // a live region that is written anew is read anew
+  if (place.textContent !== words) place.textContent = words;
+};
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 const rows = [];
@@ -87,7 +90,8 @@ function rowChanged(row) {
   detail.update(row);
   if (row === chosen) {
     const line = row.answer.querySelector(".line");
-    $("spoken").textContent = line ? `${row.file.name}: ${line.textContent}` : row.words;
+    const words = line ? `${row.file.name}: ${line.textContent}` : `${row.words} ${row.doubt}`;
+    write($("spoken"), words.trim());
   }
   tell();
 }
@@ -95,6 +99,7 @@ function rowChanged(row) {
 /** Say how far the list has come. */
 function tell() {
   const count = (...states) => rows.filter((row) => states.includes(row.state)).length;
+  const unread = rows.some((row) => !row.read);
   const sexless = rows.filter((row) => !row.sex && !row.values).length;
   const answered = count("ok", "refused", "failed");
   const way = rows.filter((row) => row.busy).length;
@@ -104,16 +109,17 @@ function tell() {
   if (count("failed")) parts.push(`${count("failed")} failed`);
   if (count("cancelled")) parts.push(`${count("cancelled")} cancelled`);
   if (way) parts.push(`${way} to go`);
-  if (sexless) parts.push(`${sexless} without sex`);
+  if (unread) parts.push("headers are being read");
+  else if (sexless) parts.push(`${sexless} without sex`);
   const words = parts.length > 1 ? `${parts[0]}: ${parts.slice(1).join(", ")}.` : `${parts[0]}.`;
-  if ($("batch-words").textContent !== words) $("batch-words").textContent = words;
+  write($("batch-words"), words);
   $("batch").hidden = !rows.length;
   $("batch-bar").hidden = !queue.busy || rows.length < 2;
   Object.assign($("batch-bar"), { max: answered + way || 1, value: answered });
   $("cancel").hidden = !queue.busy;
   $("predict-all").hidden = rows.length < 2 || (answered === rows.length && !queue.busy);
   $("predict-all").disabled = queue.busy;
-  $("set-sex").hidden = sexless < 2;
+  $("set-sex").hidden = unread || sexless < 2; // a file may say it yet
   $("table").hidden = !answered;
   $("table-words").textContent = `Table of ${plural(answered, "answer")}:`;
 }
@@ -136,7 +142,7 @@ function listen() {
   $("cancel").addEventListener("click", () => queue.cancel());
   $("set-sex").addEventListener("click", (event) => {
     const { sex } = event.target.dataset;
-    if (sex) rows.filter((row) => !row.sex).forEach((row) => { row.sex = sex; });
+    if (sex) rows.filter((row) => row.read && !row.sex).forEach((row) => { row.sex = sex; });
   });
   $("table").addEventListener("submit", () => {
     $("table").elements.rows.value = JSON.stringify(rows.map((row) => row.values).filter(Boolean));

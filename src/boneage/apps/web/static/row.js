@@ -24,6 +24,8 @@ export class Row {
     this.file = file;
     this.tooLarge = file.size > mostBytes;
     this.mostBytes = mostBytes;
+    this.read = false; // whether it is known what a header says
+    this.sexInFile = "";
     this.tell = tell; // called with the row whenever its state has changed
     this.item = template.content.firstElementChild.cloneNode(true);
     this.form = this.item.querySelector("form");
@@ -66,6 +68,12 @@ export class Row {
     return line ? JSON.parse(line.dataset.row) : null;
   }
 
+  /** What speaks against the chosen sex; empty if nothing does. */
+  get doubt() {
+    const differs = this.sexInFile && this.sex && this.sex !== this.sexInFile;
+    return differs ? `The file says ${this.sexInFile}, but ${this.sex} is chosen.` : "";
+  }
+
   /** Take on a state and say it in words. */
   say(state, words = "") {
     if (state === "new") {
@@ -77,6 +85,9 @@ export class Row {
     const place = this.item.querySelector(".state");
     place.textContent = words;
     place.hidden = !words;
+    const doubt = this.item.querySelector(".doubt");
+    doubt.textContent = this.doubt;
+    doubt.hidden = !this.doubt || state === "ok"; // the answer warns of it itself
     const send = this.item.querySelector(".send");
     send.disabled = this.busy;
     send.textContent = this.values ? "Predict again" : "Predict";
@@ -117,12 +128,22 @@ export class Row {
 
   /** Fill in what a DICOM file says of the child, and mark it so. */
   async inspect() {
-    if (this.tooLarge) return this.say("unsent", this.problem());
-    if (!(await this.readable()) || !(await mayBeDicom(this.file))) return undefined;
-    this.say("new", "Reading the header.");
-    const body = new FormData();
-    body.append("files", this.file);
     try {
+      await this.#inspect();
+    } finally {
+      this.read = true;
+      this.tell(this);
+    }
+  }
+
+  async #inspect() {
+    if (this.tooLarge) return this.say("unsent", this.problem());
+    if (!(await this.readable())) return undefined;
+    try {
+      if (!(await mayBeDicom(this.file))) return undefined;
+      if (this.state === "new") this.say("new", "Reading the header.");
+      const body = new FormData();
+      body.append("files", this.file);
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
         const response = await fetch("/inspect", { method: "POST", body });
         if (response.ok) this.#fillIn(await response.json());
@@ -132,15 +153,18 @@ export class Row {
     } catch {
       // Sending it will tell what is wrong; without the header the sex is simply not filled in.
     }
-    return this.busy || this.values ? undefined : this.say("new");
+    const anew = this.state === "new" || this.fromFile;
+    return this.say(anew ? "new" : this.state, anew ? "" : this.words);
   }
 
   #fillIn(said) {
     const { elements } = this.form;
     const [filled, words] = [[], []];
+    const free = !this.busy && !this.values; // what was sent stays as it was sent
     if (said.sex) {
+      this.sexInFile = said.sex;
       words.push(said.sex);
-      if (!elements.sex.value) {
+      if (free && !elements.sex.value) {
         elements.sex.value = said.sex;
         filled.push("sex");
       }
@@ -149,7 +173,7 @@ export class Row {
       const tenths = Math.round(10 * said.age_months);
       const [years, months] = [Math.floor(tenths / 120), (tenths % 120) / 10];
       words.push(`${years} y ${months} m`);
-      if (!elements.age_years.value && !elements.birth_date.value) {
+      if (free && !elements.age_years.value && !elements.birth_date.value) {
         elements.age_years.value = years;
         elements.age_more_months.value = months;
         filled.push("age");
@@ -157,7 +181,7 @@ export class Row {
     }
     if (said.taken) {
       words.push(`radiograph of ${said.taken}`);
-      elements.taken_date.value ||= said.taken;
+      if (free) elements.taken_date.value ||= said.taken;
     }
     if (filled.length) this.fromFile = ` From the file: ${filled.join(" and ")}.`;
     const note = this.item.querySelector(".from-file");
