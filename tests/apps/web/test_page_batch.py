@@ -72,6 +72,27 @@ def test_a_batch_tells_how_far_it_is(browser: Any, server: Server, batch: list[P
         assert page.faults == []
 
 
+def test_the_chosen_radiograph_is_in_view_however_long_the_list_is(
+    browser: Any, server: Server, batch: list[Path]
+) -> None:
+    with open_page(browser, server.url) as page:
+        visitor = Visitor(page)
+        visitor.choose_files(*batch)
+        name = batch[-1].name
+        visitor.choose_sex(name, "male")
+        visitor.row(name).get_by_role("button", name=name).click()
+        visitor.predict(name)
+        visitor.wait(name, "ok")
+        visitor.wait_for_picture(name, heat=True)
+        line = visitor.row(name).locator(".line")
+        for place in (page.locator(".stage"), page.locator("#finding .age"), line):
+            box = place.bounding_box()
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= 900
+        bar = page.locator(".bar").bounding_box()
+        assert page.locator(".stage").bounding_box()["y"] >= bar["y"] + bar["height"]
+
+
 def test_a_batch_can_be_cancelled(browser: Any, server: Server, batch: list[Path]) -> None:
     with open_page(browser, server.url) as page:
         visitor = Visitor(page)

@@ -56,6 +56,7 @@ function choose(row) {
   chosen?.choose(false);
   chosen = row;
   row?.choose(true);
+  row?.item.scrollIntoView({ block: "nearest" }); // it has grown
   detail.show(row);
 }
 

@@ -26,6 +26,7 @@ export class Detail {
   show(row) {
     if (this.row === row) return;
     this.row = row;
+    $("detail").scrollTop = 0;
     $("detail-heading").textContent = row ? row.file.name : "No radiograph chosen";
     $("detail-empty").hidden = Boolean(row);
     $("detail-body").hidden = !row;
