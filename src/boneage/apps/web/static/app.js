@@ -8,6 +8,7 @@ const $ = (id) => document.getElementById(id);
 const write = (place, words) => { // a live region that is written anew is read anew
   if (place.textContent !== words) place.textContent = words;
 };
+const hasFocus = (item) => item.contains(document.activeElement);
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 const rows = [];
@@ -63,13 +64,12 @@ function choose(row) {
 function remove(row) {
   queue.remove(row);
   const at = rows.indexOf(row);
+  const held = hasFocus(row.item);
   rows.splice(at, 1);
   row.item.remove();
-  if (row === chosen) {
-    const next = rows[Math.min(at, rows.length - 1)] ?? null;
-    choose(next);
-    (next?.name ?? $("files")).focus();
-  }
+  const next = rows[Math.min(at, rows.length - 1)] ?? null;
+  if (row === chosen) choose(next);
+  if (held) (next?.name ?? $("files")).focus();
   tell();
 }
 
@@ -113,16 +113,18 @@ function tell() {
   if (unread) parts.push("headers are being read");
   else if (sexless) parts.push(`${sexless} without sex`);
   const words = parts.length > 1 ? `${parts[0]}: ${parts.slice(1).join(", ")}.` : `${parts[0]}.`;
+  const held = ["predict-all", "cancel", "set-sex"].map($).find(hasFocus);
   write($("batch-words"), words);
   $("batch").hidden = !rows.length;
   $("batch-bar").hidden = !queue.busy || rows.length < 2;
   Object.assign($("batch-bar"), { max: answered + way || 1, value: answered });
   $("cancel").hidden = !queue.busy;
   $("predict-all").hidden = rows.length < 2 || (answered === rows.length && !queue.busy);
-  $("predict-all").disabled = queue.busy;
+  $("predict-all").ariaDisabled = queue.busy;
   $("set-sex").hidden = unread || sexless < 2; // a file may say it yet
   $("table").hidden = !answered;
-  $("table-words").textContent = `Table of ${plural(answered, "answer")}:`;
+  write($("table-words"), `Table of ${plural(answered, "answer")}:`);
+  if (held?.hidden) $("batch-words").focus(); // what has the focus is gone
 }
 
 function listen() {
@@ -139,7 +141,9 @@ function listen() {
     });
   }
   $("intake").addEventListener("submit", (event) => event.preventDefault());
-  $("predict-all").addEventListener("click", () => predict(rows.filter((row) => !row.values)));
+  $("predict-all").addEventListener("click", () => {
+    if (!queue.busy) predict(rows.filter((row) => !row.values));
+  });
   $("cancel").addEventListener("click", () => queue.cancel());
   $("set-sex").addEventListener("click", (event) => {
     const { sex } = event.target.dataset;

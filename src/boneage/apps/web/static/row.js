@@ -89,7 +89,7 @@ export class Row {
     doubt.textContent = this.doubt;
     doubt.hidden = !this.doubt || state === "ok"; // the answer warns of it itself
     const send = this.item.querySelector(".send");
-    send.disabled = this.busy;
+    send.ariaDisabled = this.busy; // really disabled it would lose the focus
     send.textContent = this.values ? "Predict again" : "Predict";
     send.classList.toggle("main", !this.values);
     this.tell(this);
