@@ -162,6 +162,35 @@ def test_the_view_follows_mouse_keys_and_sliders(visitor: Visitor, tmp_path: Pat
         assert changed() or button in ("1:1", "Fit"), button
 
 
+def test_a_screen_reader_hears_only_what_has_changed(visitor: Visitor, tmp_path: Path) -> None:
+    page = visitor.page
+    hand = write_phantom(tmp_path / "hand.png")
+    visitor.choose_files(hand)
+    visitor.wait_for_picture(hand.name)
+    page.evaluate(
+        """() => {
+            window.written = [];
+            for (const place of document.querySelectorAll("output, [role=status]")) {
+                new MutationObserver(() => window.written.push(place.className || place.htmlFor[0]))
+                    .observe(place, { childList: true, characterData: true, subtree: true });
+            }
+        }"""
+    )
+    page.get_by_role("application", name="Radiograph viewer").focus()
+    page.keyboard.press("+")
+    visitor.settle()
+    assert page.evaluate("window.written") == ["zoom"]
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+        visitor.settle()
+    assert page.evaluate("window.written") == ["zoom"]
+    page.keyboard.press("Shift+ArrowUp")
+    visitor.settle()
+    assert page.evaluate("window.written") == ["zoom", "slide-level"]
+    sliders = page.locator("output[for]")
+    assert {item.get_attribute("aria-live") for item in sliders.all()} == {"off"}
+
+
 def test_what_the_opacity_does_is_in_colour(visitor: Visitor, tmp_path: Path) -> None:
     hand = write_phantom(tmp_path / "hand.png")
     visitor.choose_files(hand)
