@@ -334,6 +334,43 @@ def test_a_sex_that_the_file_does_not_say_is_told_before_and_after(
     assert "the sex given is female, but the file says male" in row.inner_text()
 
 
+def test_an_age_from_the_file_is_sent_as_such_until_it_is_changed(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.page
+    boy = write_boy(tmp_path / "boy.dcm")
+    visitor.choose_files(boy)
+    row = visitor.row(boy.name)
+    row.get_by_text("From the file: sex and age.").wait_for()
+    page.get_by_label("Height").fill("130")
+    row.get_by_text("From the file: sex and age.").wait_for()
+    sent = sent_with(visitor, "Predict")
+    assert sent["age_source"] == "file"
+    assert (sent["age_years"], sent["height_cm"]) == ("10", "130")
+    visitor.wait(boy.name, "ok")
+    visitor.wait_for_picture(boy.name, heat=True)
+    with page.context.expect_page() as opened:
+        assert sent_with(visitor, "Open report")["age_source"] == "file"
+    opened.value.close()
+    page.get_by_label("Age, further months").fill("6")
+    row.get_by_text("From the file: sex.").wait_for()
+    assert sent_with(visitor, "Predict")["age_source"] == ""
+    visitor.wait(boy.name, "ok")
+    assert "126.0 months" in page.locator("#finding").inner_text()
+    assert "from the file" not in page.locator("#finding").inner_text()
+
+
+def sent_with(visitor: Visitor, button: str) -> dict[str, str]:
+    """The fields that a button sends, without the file."""
+    visitor.page.evaluate(
+        """() => document.addEventListener("formdata", ({ formData }) => {
+            window.sent = [...formData].filter(([, value]) => typeof value === "string");
+        }, { once: true })"""
+    )
+    visitor.page.get_by_role("button", name=button, exact=True).click()
+    return dict(visitor.page.evaluate("window.sent"))
+
+
 def test_a_row_says_why_it_has_no_number(visitor: Visitor, tmp_path: Path) -> None:
     hand, photograph, damaged = (tmp_path / f"{name}.png" for name in ("hand", "photo", "damaged"))
     write_phantom(hand)

@@ -4,6 +4,9 @@ import { pauseOf, wordsOf } from "./queue.js";
 import { fill } from "./row.js";
 import { Viewer } from "./viewer.js";
 
+const CHILD = [
+  "sex", "age_years", "age_more_months", "age_source", "birth_date", "taken_date", "height_cm",
+];
 const $ = (id) => document.getElementById(id);
 
 export class Detail {
@@ -72,6 +75,7 @@ export class Detail {
     const heat = this.row.state === "ok";
     fill(this.form.elements.files, this.row.file);
     this.form.elements.sex.value = heat ? this.row.sex : "";
+    this.form.elements.age_source.value = this.row.form.elements.age_source.value;
     this.form.elements.heat.value = heat ? "yes" : "";
     window.htmx.trigger(this.form, "show-radiograph");
   }
@@ -99,8 +103,6 @@ export class Detail {
     const { elements } = $("report-form");
     const given = this.row.form.elements;
     fill(elements.files, this.row.file);
-    for (const name of ["age_years", "age_more_months", "birth_date", "taken_date", "height_cm", "sex"]) {
-      elements[name].value = given[name].value;
-    }
+    for (const name of CHILD) elements[name].value = given[name].value;
   }
 }

@@ -16,6 +16,7 @@ async function mayBeDicom(file) {
 
 const UNREADABLE = "Cannot be read here. Choose it again; of a folder, choose the files in it.";
 const MOST_TRIES = 5;
+const OF_AGE = ["age_years", "age_more_months", "birth_date"];
 
 export class Row {
   static count = 0;
@@ -26,6 +27,7 @@ export class Row {
     this.mostBytes = mostBytes;
     this.read = false; // whether it is known what a header says
     this.sexInFile = "";
+    this.filled = new Set(); // what the file said and nobody has changed: "sex", "age"
     this.tell = tell; // called with the row whenever its state has changed
     this.item = template.content.firstElementChild.cloneNode(true);
     this.form = this.item.querySelector("form");
@@ -35,7 +37,7 @@ export class Row {
     this.item.querySelector("legend").textContent = `Sex of the child on ${file.name}`;
     this.#makeIdsUnique();
     fill(this.form.elements.files, file);
-    this.form.addEventListener("input", () => this.#changed());
+    this.form.addEventListener("input", (event) => this.#changed(event.target.name));
     this.say("new");
   }
 
@@ -68,6 +70,10 @@ export class Row {
     return line ? JSON.parse(line.dataset.row) : null;
   }
 
+  get #fromFile() {
+    return this.filled.size ? ` From the file: ${[...this.filled].join(" and ")}.` : "";
+  }
+
   /** What speaks against the chosen sex; empty if nothing does. */
   get doubt() {
     const differs = this.sexInFile && this.sex && this.sex !== this.sexInFile;
@@ -77,7 +83,7 @@ export class Row {
   /** Take on a state and say it in words. */
   say(state, words = "") {
     if (state === "new") {
-      words ||= this.sex ? `Ready.${this.fromFile ?? ""}` : "Choose the sex: it is never guessed.";
+      words ||= this.sex ? `Ready.${this.#fromFile}` : "Choose the sex: it is never guessed.";
     }
     this.state = state;
     this.words = words;
@@ -120,9 +126,13 @@ export class Row {
   }
 
   /** What is said of the child has changed: an answer was for something else. */
-  #changed() {
+  #changed(name) {
     this.answer.replaceChildren();
-    this.fromFile = "";
+    if (name === "sex") this.filled.delete("sex");
+    if (OF_AGE.includes(name)) {
+      this.filled.delete("age");
+      this.form.elements.age_source.value = "";
+    }
     this.say("new");
   }
 
@@ -153,20 +163,20 @@ export class Row {
     } catch {
       // Sending it will tell what is wrong; without the header the sex is simply not filled in.
     }
-    const anew = this.state === "new" || this.fromFile;
+    const anew = this.state === "new" || this.filled.size;
     return this.say(anew ? "new" : this.state, anew ? "" : this.words);
   }
 
   #fillIn(said) {
     const { elements } = this.form;
-    const [filled, words] = [[], []];
+    const words = [];
     const free = !this.busy && !this.values; // what was sent stays as it was sent
     if (said.sex) {
       this.sexInFile = said.sex;
       words.push(said.sex);
       if (free && !elements.sex.value) {
         elements.sex.value = said.sex;
-        filled.push("sex");
+        this.filled.add("sex");
       }
     }
     if (said.age_months !== null) {
@@ -176,14 +186,14 @@ export class Row {
       if (free && !elements.age_years.value && !elements.birth_date.value) {
         elements.age_years.value = years;
         elements.age_more_months.value = months;
-        filled.push("age");
+        elements.age_source.value = "file";
+        this.filled.add("age");
       }
     }
     if (said.taken) {
       words.push(`radiograph of ${said.taken}`);
       if (free) elements.taken_date.value ||= said.taken;
     }
-    if (filled.length) this.fromFile = ` From the file: ${filled.join(" and ")}.`;
     const note = this.item.querySelector(".from-file");
     note.textContent = `The file says: ${words.join(", ")}.`;
     note.hidden = !words.length;
