@@ -431,6 +431,46 @@ def test_a_file_that_is_gone_is_no_lost_server(visitor: Visitor, tmp_path: Path)
     visitor.page.faults.clear()  # the browser and htmx say that a request failed
 
 
+def test_no_answer_goes_without_a_question(visitor: Visitor, tmp_path: Path) -> None:
+    page = visitor.page
+    hand = write_phantom(tmp_path / "hand.png")
+    asked: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    visitor.choose_files(hand)
+    finding = page.locator("#finding")
+    finding.get_by_text("No answer yet. Choose the sex in the list, then predict.").wait_for()
+    visitor.choose_sex(hand.name, "female")
+    finding.get_by_text("No answer yet. Predict it in the list.").wait_for()
+    visitor.predict(hand.name)
+    visitor.wait(hand.name, "ok")
+    visitor.wait_for_picture(hand.name, heat=True)
+    with page.expect_event("dialog"):
+        page.evaluate("location.assign('/health')")
+    assert asked == ["beforeunload"]
+    clear = page.get_by_role("button", name="Clear list", exact=True).first
+    clear.click()
+    question = page.get_by_role("alertdialog", name="Clear the list?")
+    assert "Answers in the list: 1. In no saved table: 1." in question.inner_text()
+    page.keyboard.press("Escape")
+    assert visitor.row(hand.name).is_visible()
+    clear.click()
+    question.get_by_role("button", name="Keep").click()
+    assert visitor.row(hand.name).is_visible()
+    with page.expect_download():
+        page.get_by_role("button", name="CSV").click()
+    clear.click()
+    assert "Answers in the list: 1. In no saved table: 0." in question.inner_text()
+    question.get_by_role("button", name="Clear list").click()
+    visitor.row(hand.name).wait_for(state="detached")
+    page.goto(visitor.page.url)  # nothing is left to ask about
+    assert asked == ["beforeunload"]
+
+
 def test_it_is_used_by_keyboard_alone(visitor: Visitor, tmp_path: Path) -> None:
     page = visitor.page
     first, second = (write_phantom(tmp_path / f"{name}.png", 3) for name in "ab")
@@ -454,5 +494,8 @@ def test_it_is_used_by_keyboard_alone(visitor: Visitor, tmp_path: Path) -> None:
     page.keyboard.press("Escape")
     assert not page.get_by_role("dialog", name="Help and keys").is_visible()
     page.keyboard.press("Delete")
-    assert page.get_by_role("button", name="b.png", exact=True).count() == 0
+    assert page.get_by_role("alertdialog", name="Remove b.png?").is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="b.png", exact=True).wait_for(state="detached")
     assert page.evaluate("document.activeElement.textContent") == "a.png"

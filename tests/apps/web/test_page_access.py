@@ -50,11 +50,16 @@ def refused(visitor: Visitor, hands: list[Path]) -> None:
     visitor.wait_for_picture("photo.png")
 
 
+def question(visitor: Visitor, hands: list[Path]) -> None:
+    refused(visitor, hands)
+    visitor.page.get_by_role("button", name="Clear list").click()
+
+
 def help_dialog(visitor: Visitor, hands: list[Path]) -> None:  # noqa: ARG001
     visitor.page.get_by_role("button", name="Help and keys").click()
 
 
-@pytest.mark.parametrize("state", [empty, worklist, result, refused, help_dialog])
+@pytest.mark.parametrize("state", [empty, worklist, result, refused, question, help_dialog])
 def test_it_can_be_used_by_everybody_on_every_screen(
     browser: Any, server: Server, hands: list[Path], state: Any
 ) -> None:
@@ -66,6 +71,7 @@ def test_it_can_be_used_by_everybody_on_every_screen(
             assert violations(page) == [], (width, scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.get_by_text("Research software, not a medical device.").is_visible()
+            assert page.get_by_text("No decision on a patient may rest on it.").is_visible()
             assert too_small(page) == [], (width, scheme)
         # 1280 at 400 % (WCAG 2.2, 1.4.10).
         page.set_viewport_size({"width": 320, "height": 900})
@@ -99,7 +105,8 @@ def test_text_of_twice_the_size_fits(browser: Any, server: Server, hands: list[P
 def test_a_finger_scrolls_the_page_until_the_picture_is_enlarged(
     browser: Any, server: Server, hands: list[Path]
 ) -> None:
-    with open_page(browser, server.url, 390, has_touch=True) as page:
+    still = {"has_touch": True, "reduced_motion": "reduce"}  # fingers aim at what does not move
+    with open_page(browser, server.url, 390, **still) as page:
         visitor = Visitor(page)
         visitor.choose_files(hands[0])
         visitor.wait_for_picture("a.png")

@@ -1,5 +1,6 @@
 // The page: files become rows of a list, rows are sent, one of them is shown in detail.
 
+import { ask, holdPage } from "./asking.js";
 import { Detail } from "./detail.js";
 import { Queue } from "./queue.js";
 import { Row } from "./row.js";
@@ -61,7 +62,11 @@ function choose(row) {
   detail.show(row);
 }
 
-function remove(row) {
+async function remove(row) {
+  const yes = !row.unsaved || (await ask(
+    `Remove ${row.file.name}?`, "Its answer is in no saved table and goes with it.", "Remove",
+  ));
+  if (!yes || !rows.includes(row)) return;
   queue.remove(row);
   const at = rows.indexOf(row);
   const held = hasFocus(row.item);
@@ -71,6 +76,18 @@ function remove(row) {
   if (row === chosen) choose(next);
   if (held) (next?.name ?? $("files")).focus();
   tell();
+}
+
+async function clear() {
+  const answers = rows.filter((row) => row.values).length;
+  const unsaved = rows.filter((row) => row.unsaved).length;
+  const words = `Answers in the list: ${answers}. In no saved table: ${unsaved}.`;
+  if (!(await ask("Clear the list?", words, "Clear list"))) return;
+  queue.cancel();
+  rows.splice(0).forEach((row) => row.item.remove());
+  choose(null);
+  tell();
+  $("files").focus();
 }
 
 function onNameKey(row, event) {
@@ -150,15 +167,12 @@ function listen() {
     if (sex) rows.filter((row) => row.read && !row.sex).forEach((row) => { row.sex = sex; });
   });
   $("table").addEventListener("submit", () => {
-    $("table").elements.rows.value = JSON.stringify(rows.map((row) => row.values).filter(Boolean));
+    const answered = rows.filter((row) => row.values);
+    $("table").elements.rows.value = JSON.stringify(answered.map((row) => row.values));
+    for (const row of answered) row.saved = true;
   });
-  $("clear").addEventListener("click", () => {
-    queue.cancel();
-    rows.splice(0).forEach((row) => row.item.remove());
-    choose(null);
-    tell();
-    $("files").focus();
-  });
+  $("clear").addEventListener("click", clear);
+  holdPage(() => rows.some((row) => row.unsaved));
   $("help-open").addEventListener("click", () => $("help").showModal());
   work.addEventListener("keydown", (event) => {
     // Only where no text can be typed, so that nobody's dictation opens it.

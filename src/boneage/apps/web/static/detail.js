@@ -55,7 +55,7 @@ export class Detail {
     else if (this.row) {
       const words = document.createElement("p");
       words.className = "note";
-      words.textContent = "No answer yet. Choose the sex in the list, then predict.";
+      words.textContent = `No answer yet. ${this.row.next}`;
       place.append(words);
     }
     $("report-form").hidden = !source;

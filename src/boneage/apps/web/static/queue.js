@@ -53,6 +53,7 @@ export class Queue {
     row.form.addEventListener("input", () => this.remove(row));
     row.answer.addEventListener("htmx:afterSwap", () => {
       const line = row.answer.querySelector("[data-row]");
+      row.saved = false;
       if (line) row.say(line.dataset.status);
     });
     on("htmx:afterRequest", () => {

@@ -80,6 +80,19 @@ export class Row {
     return differs ? `The file says ${this.sexInFile}, but ${this.sex} is chosen.` : "";
   }
 
+  /** Whether it has an answer that is in no table that was saved. */
+  get unsaved() {
+    return Boolean(this.values) && !this.saved;
+  }
+
+  /** What is to be done for its answer, while there is none. */
+  get next() {
+    if (!this.read) return "The header of the file is being read.";
+    if (this.busy) return "It is on its way.";
+    if (["unsent", "cancelled"].includes(this.state)) return this.words;
+    return this.sex ? "Predict it in the list." : "Choose the sex in the list, then predict.";
+  }
+
   /** Take on a state and say it in words. */
   say(state, words = "") {
     if (state === "new") {
