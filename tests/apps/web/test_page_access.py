@@ -204,10 +204,49 @@ def test_the_token_lets_in(browser: Any, guarded: Server, hands: list[Path]) -> 
         assert violations(page) == []
         field.fill(TOKEN)
         page.get_by_role("button", name="Sign in").click()
-        refused(Visitor(page), hands)
+        visitor = Visitor(page)
+        refused(visitor, hands)
         page.context.clear_cookies()  # as when the session has run out
-        page.get_by_role("button", name="Predict again").click()
-        assert "signed out" in Visitor(page).wait("photo.png", "unsent").inner_text()
+        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("alert").get_by_text("You are signed out.").wait_for()
+        visitor.choose_files(hands[0])
+        visitor.row("a.png").get_by_role("button", name="a.png").click()
+        page.locator(".stage-words").get_by_text("You are signed out.").wait_for()
+        visitor.choose_sex("a.png", "female")
+        visitor.predict("a.png")
+        assert "signed out" in visitor.wait("a.png", "unsent").inner_text()
+        assert violations(page) == []
+        with page.context.expect_page() as opened:
+            page.get_by_role("alert").get_by_role("link", name="Sign in").click()
+        opened.value.get_by_label("Token of this server").fill(TOKEN)
+        opened.value.get_by_role("button", name="Sign in").click()
+        opened.value.get_by_role("button", name="Sign out").wait_for()
+        visitor.predict("a.png")
+        visitor.wait("a.png", "ok")
+        visitor.wait_for_picture("a.png", heat=True)
+        with page.expect_download() as waiting:  # the list is still there
+            page.get_by_role("button", name="CSV").click()
+        lines = Path(waiting.value.path()).read_text().splitlines()
+        assert [line.split(",")[2] for line in lines] == ["status", "refused", "ok"]
+
+
+def test_no_sex_is_set_for_files_whose_header_was_not_read(
+    browser: Any, guarded: Server, hands: list[Path], tmp_path: Path
+) -> None:
+    with open_page(browser, guarded.url) as page:
+        page.get_by_label("Token of this server").fill(TOKEN)
+        page.get_by_role("button", name="Sign in").click()
+        page.locator("html[data-ready]").wait_for(state="attached")
+        page.context.clear_cookies()
+        unread = tmp_path / "unread.dcm"
+        unread.write_bytes(128 * b"\0" + b"DICM")
+        visitor = Visitor(page)
+        visitor.choose_files(unread, *hands[:2])
+        page.get_by_role("group", name="Sex of all").get_by_role("button", name="female").click()
+        assert visitor.row("a.png").get_by_role("radio", name="Female").is_checked()
+        row = visitor.row("unread.dcm")
+        assert not row.get_by_role("radio", name="Female").is_checked()
+        assert "What the file says of it could not be read." in row.inner_text()
 
 
 def test_signing_out_ends_it(browser: Any, guarded: Server) -> None:

@@ -2,7 +2,7 @@
 
 import { ask, holdPage } from "./asking.js";
 import { Detail } from "./detail.js";
-import { Queue } from "./queue.js";
+import { Queue, wordsOf } from "./queue.js";
 import { Row } from "./row.js";
 
 const $ = (id) => document.getElementById(id);
@@ -10,20 +10,26 @@ const write = (place, words) => { // a live region that is written anew is read 
   if (place.textContent !== words) place.textContent = words;
 };
 const hasFocus = (item) => item.contains(document.activeElement);
+const saysNoSex = (row) => row.read && !row.unasked && !row.sex && !row.values;
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 const rows = [];
 const work = document.querySelector(".work");
-const queue = new Queue(Number(work.dataset.concurrent), tell, () => {
-  trouble("The server does not answer. See whether boneage serve still runs, then predict again.");
-});
+const queue = new Queue(Number(work.dataset.concurrent), tell, lost);
 const detail = new Detail();
 let chosen = null;
 let inspected = Promise.resolve();
 
-function trouble(words) {
-  $("trouble").textContent = words;
+function trouble(words, signIn = false) {
+  $("trouble-words").textContent = words;
+  $("sign-in").hidden = !signIn;
   $("trouble").hidden = !words;
+}
+
+/** Say why the server does nothing; without its answer it is gone. */
+function lost(answer) {
+  if (answer) trouble(wordsOf(answer), answer.status === 401);
+  else trouble("The server does not answer. See whether boneage serve still runs, then go on here.");
 }
 
 function add(files) {
@@ -78,6 +84,27 @@ async function remove(row) {
   tell();
 }
 
+/** Save the table. Sent as a form, an error would come as a page in place of the list. */
+async function save(format) {
+  trouble("");
+  const answered = rows.filter((row) => row.values);
+  const values = JSON.stringify(answered.map((row) => row.values));
+  try {
+    const body = new URLSearchParams({ rows: values, format });
+    const response = await fetch("/table", { method: "POST", body });
+    if (!response.ok) return lost({ status: response.status, responseText: await response.text() });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = `bone-ages.${format}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    for (const row of answered) row.saved = true;
+  } catch {
+    lost(null);
+  }
+  return undefined;
+}
+
 async function clear() {
   const answers = rows.filter((row) => row.values).length;
   const unsaved = rows.filter((row) => row.unsaved).length;
@@ -119,6 +146,7 @@ function tell() {
   const count = (...states) => rows.filter((row) => states.includes(row.state)).length;
   const unread = rows.some((row) => !row.read);
   const sexless = rows.filter((row) => !row.sex && !row.values).length;
+  const silent = rows.filter(saysNoSex).length;
   const answered = count("ok", "refused", "failed");
   const way = rows.filter((row) => row.busy).length;
   const parts = [plural(rows.length, "radiograph")];
@@ -138,7 +166,7 @@ function tell() {
   $("cancel").hidden = !queue.busy;
   $("predict-all").hidden = rows.length < 2 || (answered === rows.length && !queue.busy);
   $("predict-all").ariaDisabled = queue.busy;
-  $("set-sex").hidden = unread || sexless < 2; // a file may say it yet
+  $("set-sex").hidden = unread || silent < 2; // a file may say it yet
   $("table").hidden = !answered;
   write($("table-words"), `Table of ${plural(answered, "answer")}:`);
   if (held?.hidden) $("batch-words").focus(); // what has the focus is gone
@@ -164,12 +192,11 @@ function listen() {
   $("cancel").addEventListener("click", () => queue.cancel());
   $("set-sex").addEventListener("click", (event) => {
     const { sex } = event.target.dataset;
-    if (sex) rows.filter((row) => row.read && !row.sex).forEach((row) => { row.sex = sex; });
+    if (sex) rows.filter(saysNoSex).forEach((row) => { row.sex = sex; });
   });
-  $("table").addEventListener("submit", () => {
-    const answered = rows.filter((row) => row.values);
-    $("table").elements.rows.value = JSON.stringify(answered.map((row) => row.values));
-    for (const row of answered) row.saved = true;
+  $("table").addEventListener("submit", (event) => {
+    event.preventDefault();
+    save(event.submitter?.value ?? "csv");
   });
   $("clear").addEventListener("click", clear);
   holdPage(() => rows.some((row) => row.unsaved));

@@ -26,6 +26,7 @@ export class Row {
     this.tooLarge = file.size > mostBytes;
     this.mostBytes = mostBytes;
     this.read = false; // whether it is known what a header says
+    this.unasked = false; // whether nobody could be asked what it says
     this.sexInFile = "";
     this.filled = new Set(); // what the file said and nobody has changed: "sex", "age"
     this.tell = tell; // called with the row whenever its state has changed
@@ -95,8 +96,9 @@ export class Row {
 
   /** Take on a state and say it in words. */
   say(state, words = "") {
-    if (state === "new") {
-      words ||= this.sex ? `Ready.${this.#fromFile}` : "Choose the sex: it is never guessed.";
+    if (state === "new" && !words) {
+      words = this.sex ? `Ready.${this.#fromFile}` : "Choose the sex: it is never guessed.";
+      if (this.unasked) words += " What the file says of it could not be read.";
     }
     this.state = state;
     this.words = words;
@@ -170,11 +172,12 @@ export class Row {
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
         const response = await fetch("/inspect", { method: "POST", body });
         if (response.ok) this.#fillIn(await response.json());
+        this.unasked = !response.ok;
         if (response.status !== 429) break;
         await new Promise((done) => { setTimeout(done, 1000 * response.headers.get("Retry-After")); });
       }
     } catch {
-      // Sending it will tell what is wrong; without the header the sex is simply not filled in.
+      this.unasked = true; // sending it will tell what is wrong
     }
     const anew = this.state === "new" || this.filled.size;
     return this.say(anew ? "new" : this.state, anew ? "" : this.words);
