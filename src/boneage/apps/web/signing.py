@@ -1,14 +1,12 @@
 """The page on which people show the token, and get a cookie for it."""
 
-from urllib.parse import parse_qs
-
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from boneage.apps.web.rendering import renderer
 from boneage.apps.web.security import COOKIE, SESSION_S, Sessions
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.uploads import open_body
+from boneage.apps.web.uploads import fields_in, open_body
 
 __all__ = ["add_sign_in"]
 
@@ -31,8 +29,7 @@ def add_sign_in(app: FastAPI, settings: ServeSettings) -> None:
     @app.post("/sign-in", include_in_schema=False)
     async def sign_in(request: Request) -> Response:
         async with open_body(request, settings.limits, _FORM_BYTES) as body:
-            fields = parse_qs(body.decode("utf-8", "replace"))
-        token = fields.get("token", [""])[0].strip()
+            token = fields_in(body).get("token", "").strip()
         if sessions is None or not sessions.is_token(token):
             return HTMLResponse(render("sign_in.html", wrong=_WRONG), 403)
         response = RedirectResponse("/", 303)
