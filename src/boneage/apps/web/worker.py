@@ -142,7 +142,7 @@ def _answer(
 ) -> Answer | ChildInFile:
     try:
         if isinstance(job, Inspect):
-            return child_in_bytes(job.data)
+            return child_in_bytes(job.data, settings.limits.reading)
         return _judge(predictor, job, settings)
     except Exception as error:
         # Its text may hold a path of this machine, or quote the file; its type does not.
@@ -153,7 +153,7 @@ def _answer(
 
 def _judge(predictor: Predictor, job: Job, settings: ServeSettings) -> Answer:
     radiograph, answer = _predicted(predictor, job, settings)
-    in_file = _said_in(job, radiograph)
+    in_file = _said_in(job, radiograph, settings)
     facts, age_source = _facts(job, in_file)
     row = row_of(InputFile(job.name, file_id(job.name)), answer, job.sex)
     visit = assess(row, facts, job.norm, predictor.level)
@@ -201,10 +201,10 @@ def _predicted(
         return radiograph, error
 
 
-def _said_in(job: Job, radiograph: Radiograph | None) -> ChildInFile:
+def _said_in(job: Job, radiograph: Radiograph | None, settings: ServeSettings) -> ChildInFile:
     """What the file says of the child; the header is read again where its day is needed."""
     if job.birth_date is not None and job.taken is None:
-        return child_in_bytes(job.data)
+        return child_in_bytes(job.data, settings.limits.reading)
     if radiograph is None:
         return ChildInFile()
     return ChildInFile(radiograph.sex, radiograph.chronological_age_months)
