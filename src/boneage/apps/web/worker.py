@@ -46,6 +46,8 @@ from boneage.reports.child_report import child_report_html
 
 __all__ = ["end_group", "failed_answer", "work"]
 
+_UNCHANGED_MONTHS = 0.06  # the page fills in tenths
+
 
 def work(connection: Connection, settings: ServeSettings) -> None:
     """Answer what comes through the connection until its other end is gone.
@@ -212,9 +214,12 @@ def _said_in(job: Job, radiograph: Radiograph | None, settings: ServeSettings) -
 
 def _facts(job: Job, in_file: ChildInFile) -> tuple[Facts, AgeSource]:
     """What is known of the child: what was given goes before what the file says."""
-    if job.facts.age_months is not None:
+    given, height_cm = job.facts.age_months, job.facts.height_cm
+    if given is not None:
+        known = in_file.age_months
+        if job.age_from_file and known is not None and abs(given - known) < _UNCHANGED_MONTHS:
+            return Facts(known, height_cm), "file"
         return job.facts, "given"
-    height_cm = job.facts.height_cm
     taken = job.taken or in_file.taken
     if job.birth_date is not None:
         age_months = _age(job.birth_date, taken)
