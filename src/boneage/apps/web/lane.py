@@ -12,9 +12,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from boneage.apps.groups import end_group
 from boneage.apps.web.jobs import Answer, Begun, Broken, ChildInFile, Inspect, Job, Ready
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.worker import end_group, failed_answer, work
+from boneage.apps.web.worker import failed_answer, work
 from boneage.errors import BoneAgeError, WorkerError
 
 __all__ = ["Desk", "Lane", "StoppingError", "Task"]

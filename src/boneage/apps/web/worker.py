@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from boneage.apps.groups import end_group
 from boneage.apps.web.jobs import (
     AgeSource,
     Answer,
@@ -44,7 +45,7 @@ from boneage.radiographs.readers import (
 from boneage.reports.child import ChildVisit, assess
 from boneage.reports.child_report import child_report_html
 
-__all__ = ["end_group", "failed_answer", "work"]
+__all__ = ["failed_answer", "work"]
 
 _UNCHANGED_MONTHS = 0.06  # the page fills in tenths
 
@@ -75,17 +76,6 @@ def work(connection: Connection, settings: ServeSettings) -> None:
         job = jobs.get()
         connection.send(Begun())
         connection.send(_answer(predictor, job, settings))
-
-
-def end_group(pid: int) -> None:
-    """Kill a worker process with those that it has started, if it has come so far as to have any.
-
-    Args:
-        pid: Its number.
-    """
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
 
 
 def _be_quiet() -> None:
