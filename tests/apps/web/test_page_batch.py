@@ -89,6 +89,7 @@ def test_the_chosen_radiograph_is_in_view_however_long_the_list_is(
             box = place.bounding_box()
             assert box["y"] >= 0
             assert box["y"] + box["height"] <= 900
+        assert page.evaluate("document.documentElement.scrollHeight") <= 900
         bar = page.locator(".bar").bounding_box()
         assert page.locator(".stage").bounding_box()["y"] >= bar["y"] + bar["height"]
 
