@@ -348,6 +348,7 @@ def test_an_age_from_the_file_is_sent_as_such_until_it_is_changed(
     assert sent["age_source"] == "file"
     assert (sent["age_years"], sent["height_cm"]) == ("10", "130")
     visitor.wait(boy.name, "ok")
+    assert "from the file" in page.locator("#finding").inner_text()
     visitor.wait_for_picture(boy.name, heat=True)
     with page.context.expect_page() as opened:
         assert sent_with(visitor, "Open report")["age_source"] == "file"
