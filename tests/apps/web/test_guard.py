@@ -5,7 +5,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_tools import ApiServer, problem, rows
+from api_tools import ApiServer, parts, problem, rows
+
+from boneage.apps.web.sessions import Sessions
 
 TOKEN = "a-token-of-these-tests-0123"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -56,8 +58,58 @@ def test_people_sign_in_and_out(locked: ApiServer) -> None:
         assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
         assert visitor.get("/").status_code == 200
         assert visitor.get("/api/v1/model").status_code == 200
+        value = visitor.cookies["boneage_session"]
         visitor.post("/sign-out")
         assert visitor.get("/").status_code == 303
+        copy = {
+            "Cookie": f"boneage_session={value}"
+        }  # what somebody else has of it is worth nothing
+        assert visitor.get("/", headers=copy).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/report", "/results", "/table", "/"])
+def test_a_form_of_a_session_that_ran_out_leads_to_the_sign_in(
+    locked: ApiServer, hand: Path, path: str
+) -> None:
+    html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = locked.http.post(path, files=parts([hand]), headers=html)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    problem(locked.http.post(path, files=parts([hand])), 401)
+    # What the page asks for a part of itself must not become the sign-in page.
+    problem(
+        locked.http.post(path, files=parts([hand]), headers={**html, "HX-Request": "true"}), 401
+    )
+
+
+def test_the_wrong_token_is_refused_more_slowly_each_time() -> None:
+    sessions = Sessions(TOKEN)
+    pauses = [sessions.signs_in("wrong") for _ in range(100)]
+    assert pauses == sorted(pauses)
+    assert 0 < pauses[0] < pauses[1] < pauses[-1] < 5
+    assert sessions.signs_in(TOKEN) == 0
+    assert sessions.signs_in("wrong") == pauses[0]
+
+
+def test_a_name_without_a_token_is_warned_of(
+    tmp_path: Path, explaining: Path, locked: ApiServer
+) -> None:
+    options = ["--model", str(explaining), "--workers", "1", "--allow-host", "boneage.example.org"]
+    server = ApiServer(tmp_path / "open", *options)
+    try:
+        assert "--allow-host without a token" in server.log
+        assert locked.log == ""
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("path", ["/health", "/", "/api/v1/model", "/static/style.css"])
+def test_head_gives_what_get_gives_without_the_body(api: ApiServer, path: str) -> None:
+    got, asked = api.http.get(path), api.http.head(path)
+    assert (asked.status_code, asked.content) == (200, b"")
+    for name in ("content-type", "content-length", "content-security-policy"):
+        assert asked.headers[name] == got.headers[name]
+    assert api.http.get(path).content == got.content  # the connection is as it was
+    problem(api.http.get("/api/v1/predictions"), 405)
 
 
 def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone(locked: ApiServer) -> None:

@@ -9,9 +9,13 @@ from pathlib import Path
 import cv2
 import httpx
 import numpy as np
+import pydicom
 import pytest
-from api_tools import ApiServer, problem, rows, wait_for
+from api_tools import ApiServer, parts, problem, rows, wait_for
+from dicom_files import write_dicom
 from tiny_models import hand_pixels
+
+from boneage.radiographs.readers import child_in_bytes
 
 LIMITS = {
     "--max-mb": 1,
@@ -79,6 +83,16 @@ def test_many_fields_and_a_long_one(tight: ApiServer, hand: Path) -> None:
     problem(tight.predict(hand, norm="b" * 20_000), 413)
 
 
+def test_a_table(tight: ApiServer) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    many = tight.http.post("/table", content=b"a=1&" * 400_000, headers=kind)
+    assert "more than 32 fields" in problem(many, 422)["detail"]
+    long = tight.http.post("/table", content=b"rows=" + b"[" * 3_200_000, headers=kind)
+    assert "larger than 3 MB" in problem(long, 413)["detail"]
+    deep = tight.http.post("/table", content=b"rows=" + b"[" * 1_900_000, headers=kind)
+    assert problem(deep, 422)["detail"] == "These are no rows of a table."
+
+
 def test_many_empty_parts(tight: ApiServer) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="files"; filename=""\r\n\r\n\r\n'
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -101,6 +115,21 @@ def test_many_pixels(tight: ApiServer) -> None:
     (row,) = rows(tight.predict(("large.png", cv2.imencode(".png", large)[1].tobytes())))
     assert row["status"] == "failed"
     assert "beyond the limit of 50,000 pixels" in row["message"]
+
+
+def test_a_large_header(tight: ApiServer, tmp_path: Path) -> None:
+    """What a deflated file is when it is unpacked counts where only its header is read."""
+    plain = write_dicom(tmp_path / "plain.dcm", hand_pixels(), PatientSex="F")
+    assert tight.http.post("/inspect", files=parts([plain])).json()["sex"] == "female"
+    held = pydicom.dcmread(plain)
+    held.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    held.PixelData = bytes(5_000_000)
+    held.Rows, held.Columns = 2500, 1000
+    held.save_as(tmp_path / "packed.dcm", enforce_file_format=True)
+    packed = tmp_path / "packed.dcm"
+    assert child_in_bytes(packed.read_bytes()).sex == "female"
+    found = tight.http.post("/inspect", files=parts([packed])).json()
+    assert found == {"sex": None, "age_months": None, "taken": None}
 
 
 def test_a_bomb_is_told_by_its_header(tight: ApiServer) -> None:

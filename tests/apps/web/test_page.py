@@ -69,7 +69,7 @@ def test_the_whole_way_of_a_user(
     assert "90\N{NO-BREAK SPACE}% interval" in finding
     assert "78.0 months" in finding
     assert "SD score" in finding
-    assert "Model boneage-rsna-100px, version 3" in finding
+    assert page.locator(".bar .model").inner_text() in finding
     scale = page.locator("svg.age-scale")
     assert years_and_months(months) in scale.get_attribute("aria-label")
     assert years_and_months(months) in visitor.row(name).inner_text()
@@ -160,6 +160,35 @@ def test_the_view_follows_mouse_keys_and_sliders(visitor: Visitor, tmp_path: Pat
     for button in ("Zoom in", "Zoom out", "Invert", "Reset", "1:1", "Fit"):
         page.get_by_role("button", name=button, exact=True).click()
         assert changed() or button in ("1:1", "Fit"), button
+
+
+def test_a_screen_reader_hears_only_what_has_changed(visitor: Visitor, tmp_path: Path) -> None:
+    page = visitor.page
+    hand = write_phantom(tmp_path / "hand.png")
+    visitor.choose_files(hand)
+    visitor.wait_for_picture(hand.name)
+    page.evaluate(
+        """() => {
+            window.written = [];
+            for (const place of document.querySelectorAll("output, [role=status]")) {
+                new MutationObserver(() => window.written.push(place.className || place.htmlFor[0]))
+                    .observe(place, { childList: true, characterData: true, subtree: true });
+            }
+        }"""
+    )
+    page.get_by_role("application", name="Radiograph viewer").focus()
+    page.keyboard.press("+")
+    visitor.settle()
+    assert page.evaluate("window.written") == ["zoom"]
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+        visitor.settle()
+    assert page.evaluate("window.written") == ["zoom"]
+    page.keyboard.press("Shift+ArrowUp")
+    visitor.settle()
+    assert page.evaluate("window.written") == ["zoom", "slide-level"]
+    sliders = page.locator("output[for]")
+    assert {item.get_attribute("aria-live") for item in sliders.all()} == {"off"}
 
 
 def test_what_the_opacity_does_is_in_colour(visitor: Visitor, tmp_path: Path) -> None:
@@ -266,6 +295,83 @@ def test_a_dicom_file_fills_in_what_it_says(visitor: Visitor, tmp_path: Path) ->
     )
 
 
+def write_boy(path: Path) -> Path:
+    """A drawn hand in a DICOM file that says it is a boy's."""
+    pixels = draw_phantom(124.0, Sex.MALE, rng=np.random.default_rng(5), height_px=600).pixels
+    dataset = hand_dataset(pixels, PatientSex="M", PatientAge="010Y", AcquisitionDate="20200301")
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_the_sex_of_the_rest_is_not_that_of_files_that_say_it(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.page
+    boys = [write_boy(tmp_path / f"boy-{at}.dcm") for at in range(12)]
+    silent = [write_phantom(tmp_path / f"silent-{at}.png") for at in range(2)]
+    visitor.choose_files(*boys, *silent)
+    group = page.get_by_role("group", name="Sex of all")
+    group.get_by_role("button", name="female").click()  # as soon as it is there
+    page.wait_for_load_state("networkidle")
+    chosen = page.locator("li.row form").evaluate_all("rows => rows.map(row => row.sex.value)")
+    assert chosen == 12 * ["male"] + 2 * ["female"]
+
+
+def test_a_sex_that_the_file_does_not_say_is_told_before_and_after(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    boy = write_boy(tmp_path / "boy.dcm")
+    visitor.choose_files(boy)
+    row = visitor.row(boy.name)
+    row.get_by_text("The file says: male").wait_for()
+    doubt = row.get_by_text("The file says male, but female is chosen.")
+    assert not doubt.is_visible()
+    visitor.choose_sex(boy.name, "female")
+    assert doubt.is_visible()
+    assert "The file says male" in visitor.page.locator("#spoken").inner_text()
+    visitor.predict(boy.name)
+    visitor.wait(boy.name, "ok")
+    assert "the sex given is female, but the file says male" in row.inner_text()
+
+
+def test_an_age_from_the_file_is_sent_as_such_until_it_is_changed(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.page
+    boy = write_boy(tmp_path / "boy.dcm")
+    visitor.choose_files(boy)
+    row = visitor.row(boy.name)
+    row.get_by_text("From the file: sex and age.").wait_for()
+    page.get_by_label("Height").fill("130")
+    row.get_by_text("From the file: sex and age.").wait_for()
+    sent = sent_with(visitor, "Predict")
+    assert sent["age_source"] == "file"
+    assert (sent["age_years"], sent["height_cm"]) == ("10", "130")
+    visitor.wait(boy.name, "ok")
+    assert "from the file" in page.locator("#finding").inner_text()
+    visitor.wait_for_picture(boy.name, heat=True)
+    with page.context.expect_page() as opened:
+        assert sent_with(visitor, "Open report")["age_source"] == "file"
+    opened.value.close()
+    page.get_by_label("Age, further months").fill("6")
+    row.get_by_text("From the file: sex.").wait_for()
+    assert sent_with(visitor, "Predict")["age_source"] == ""
+    visitor.wait(boy.name, "ok")
+    assert "126.0 months" in page.locator("#finding").inner_text()
+    assert "from the file" not in page.locator("#finding").inner_text()
+
+
+def sent_with(visitor: Visitor, button: str) -> dict[str, str]:
+    """The fields that a button sends, without the file."""
+    visitor.page.evaluate(
+        """() => document.addEventListener("formdata", ({ formData }) => {
+            window.sent = [...formData].filter(([, value]) => typeof value === "string");
+        }, { once: true })"""
+    )
+    visitor.page.get_by_role("button", name=button, exact=True).click()
+    return dict(visitor.page.evaluate("window.sent"))
+
+
 def test_a_row_says_why_it_has_no_number(visitor: Visitor, tmp_path: Path) -> None:
     hand, photograph, damaged = (tmp_path / f"{name}.png" for name in ("hand", "photo", "damaged"))
     write_phantom(hand)
@@ -326,6 +432,46 @@ def test_a_file_that_is_gone_is_no_lost_server(visitor: Visitor, tmp_path: Path)
     visitor.page.faults.clear()  # the browser and htmx say that a request failed
 
 
+def test_no_answer_goes_without_a_question(visitor: Visitor, tmp_path: Path) -> None:
+    page = visitor.page
+    hand = write_phantom(tmp_path / "hand.png")
+    asked: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    visitor.choose_files(hand)
+    finding = page.locator("#finding")
+    finding.get_by_text("No answer yet. Choose the sex in the list, then predict.").wait_for()
+    visitor.choose_sex(hand.name, "female")
+    finding.get_by_text("No answer yet. Predict it in the list.").wait_for()
+    visitor.predict(hand.name)
+    visitor.wait(hand.name, "ok")
+    visitor.wait_for_picture(hand.name, heat=True)
+    with page.expect_event("dialog"):
+        page.evaluate("location.assign('/health')")
+    assert asked == ["beforeunload"]
+    clear = page.get_by_role("button", name="Clear list", exact=True).first
+    clear.click()
+    question = page.get_by_role("alertdialog", name="Clear the list?")
+    assert "Answers in the list: 1. In no saved table: 1." in question.inner_text()
+    page.keyboard.press("Escape")
+    assert visitor.row(hand.name).is_visible()
+    clear.click()
+    question.get_by_role("button", name="Keep").click()
+    assert visitor.row(hand.name).is_visible()
+    with page.expect_download():
+        page.get_by_role("button", name="CSV").click()
+    clear.click()
+    assert "Answers in the list: 1. In no saved table: 0." in question.inner_text()
+    question.get_by_role("button", name="Clear list").click()
+    visitor.row(hand.name).wait_for(state="detached")
+    page.goto(visitor.page.url)  # nothing is left to ask about
+    assert asked == ["beforeunload"]
+
+
 def test_it_is_used_by_keyboard_alone(visitor: Visitor, tmp_path: Path) -> None:
     page = visitor.page
     first, second = (write_phantom(tmp_path / f"{name}.png", 3) for name in "ab")
@@ -349,5 +495,8 @@ def test_it_is_used_by_keyboard_alone(visitor: Visitor, tmp_path: Path) -> None:
     page.keyboard.press("Escape")
     assert not page.get_by_role("dialog", name="Help and keys").is_visible()
     page.keyboard.press("Delete")
-    assert page.get_by_role("button", name="b.png", exact=True).count() == 0
+    assert page.get_by_role("alertdialog", name="Remove b.png?").is_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="b.png", exact=True).wait_for(state="detached")
     assert page.evaluate("document.activeElement.textContent") == "a.png"

@@ -50,11 +50,16 @@ def refused(visitor: Visitor, hands: list[Path]) -> None:
     visitor.wait_for_picture("photo.png")
 
 
+def question(visitor: Visitor, hands: list[Path]) -> None:
+    refused(visitor, hands)
+    visitor.page.get_by_role("button", name="Clear list").click()
+
+
 def help_dialog(visitor: Visitor, hands: list[Path]) -> None:  # noqa: ARG001
     visitor.page.get_by_role("button", name="Help and keys").click()
 
 
-@pytest.mark.parametrize("state", [empty, worklist, result, refused, help_dialog])
+@pytest.mark.parametrize("state", [empty, worklist, result, refused, question, help_dialog])
 def test_it_can_be_used_by_everybody_on_every_screen(
     browser: Any, server: Server, hands: list[Path], state: Any
 ) -> None:
@@ -66,6 +71,7 @@ def test_it_can_be_used_by_everybody_on_every_screen(
             assert violations(page) == [], (width, scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.get_by_text("Research software, not a medical device.").is_visible()
+            assert page.get_by_text("No decision on a patient may rest on it.").is_visible()
             assert too_small(page) == [], (width, scheme)
         # 1280 at 400 % (WCAG 2.2, 1.4.10).
         page.set_viewport_size({"width": 320, "height": 900})
@@ -99,7 +105,8 @@ def test_text_of_twice_the_size_fits(browser: Any, server: Server, hands: list[P
 def test_a_finger_scrolls_the_page_until_the_picture_is_enlarged(
     browser: Any, server: Server, hands: list[Path]
 ) -> None:
-    with open_page(browser, server.url, 390, has_touch=True) as page:
+    still = {"has_touch": True, "reduced_motion": "reduce"}  # fingers aim at what does not move
+    with open_page(browser, server.url, 390, **still) as page:
         visitor = Visitor(page)
         visitor.choose_files(hands[0])
         visitor.wait_for_picture("a.png")
@@ -197,10 +204,49 @@ def test_the_token_lets_in(browser: Any, guarded: Server, hands: list[Path]) -> 
         assert violations(page) == []
         field.fill(TOKEN)
         page.get_by_role("button", name="Sign in").click()
-        refused(Visitor(page), hands)
+        visitor = Visitor(page)
+        refused(visitor, hands)
         page.context.clear_cookies()  # as when the session has run out
-        page.get_by_role("button", name="Predict again").click()
-        assert "signed out" in Visitor(page).wait("photo.png", "unsent").inner_text()
+        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("alert").get_by_text("You are signed out.").wait_for()
+        visitor.choose_files(hands[0])
+        visitor.row("a.png").get_by_role("button", name="a.png").click()
+        page.locator(".stage-words").get_by_text("You are signed out.").wait_for()
+        visitor.choose_sex("a.png", "female")
+        visitor.predict("a.png")
+        assert "signed out" in visitor.wait("a.png", "unsent").inner_text()
+        assert violations(page) == []
+        with page.context.expect_page() as opened:
+            page.get_by_role("alert").get_by_role("link", name="Sign in").click()
+        opened.value.get_by_label("Token of this server").fill(TOKEN)
+        opened.value.get_by_role("button", name="Sign in").click()
+        opened.value.get_by_role("button", name="Sign out").wait_for()
+        visitor.predict("a.png")
+        visitor.wait("a.png", "ok")
+        visitor.wait_for_picture("a.png", heat=True)
+        with page.expect_download() as waiting:  # the list is still there
+            page.get_by_role("button", name="CSV").click()
+        lines = Path(waiting.value.path()).read_text().splitlines()
+        assert [line.split(",")[2] for line in lines] == ["status", "refused", "ok"]
+
+
+def test_no_sex_is_set_for_files_whose_header_was_not_read(
+    browser: Any, guarded: Server, hands: list[Path], tmp_path: Path
+) -> None:
+    with open_page(browser, guarded.url) as page:
+        page.get_by_label("Token of this server").fill(TOKEN)
+        page.get_by_role("button", name="Sign in").click()
+        page.locator("html[data-ready]").wait_for(state="attached")
+        page.context.clear_cookies()
+        unread = tmp_path / "unread.dcm"
+        unread.write_bytes(128 * b"\0" + b"DICM")
+        visitor = Visitor(page)
+        visitor.choose_files(unread, *hands[:2])
+        page.get_by_role("group", name="Sex of all").get_by_role("button", name="female").click()
+        assert visitor.row("a.png").get_by_role("radio", name="Female").is_checked()
+        row = visitor.row("unread.dcm")
+        assert not row.get_by_role("radio", name="Female").is_checked()
+        assert "What the file says of it could not be read." in row.inner_text()
 
 
 def test_signing_out_ends_it(browser: Any, guarded: Server) -> None:

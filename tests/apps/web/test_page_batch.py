@@ -72,6 +72,28 @@ def test_a_batch_tells_how_far_it_is(browser: Any, server: Server, batch: list[P
         assert page.faults == []
 
 
+def test_the_chosen_radiograph_is_in_view_however_long_the_list_is(
+    browser: Any, server: Server, batch: list[Path]
+) -> None:
+    with open_page(browser, server.url) as page:
+        visitor = Visitor(page)
+        visitor.choose_files(*batch)
+        name = batch[-1].name
+        visitor.choose_sex(name, "male")
+        visitor.row(name).get_by_role("button", name=name).click()
+        visitor.predict(name)
+        visitor.wait(name, "ok")
+        visitor.wait_for_picture(name, heat=True)
+        line = visitor.row(name).locator(".line")
+        for place in (page.locator(".stage"), page.locator("#finding .age"), line):
+            box = place.bounding_box()
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= 900
+        assert page.evaluate("document.documentElement.scrollHeight") <= 900
+        bar = page.locator(".bar").bounding_box()
+        assert page.locator(".stage").bounding_box()["y"] >= bar["y"] + bar["height"]
+
+
 def test_a_batch_can_be_cancelled(browser: Any, server: Server, batch: list[Path]) -> None:
     with open_page(browser, server.url) as page:
         visitor = Visitor(page)
@@ -89,6 +111,61 @@ def test_a_batch_can_be_cancelled(browser: Any, server: Server, batch: list[Path
         page.get_by_text("20 radiographs: 19 done, 1 failed.").wait_for()
         again = [url for url in page.asked[before:] if url.endswith("/results")]
         assert len(again) == states.count("cancelled")
+
+
+def test_the_focus_stays_with_who_uses_the_keyboard(
+    browser: Any, server: Server, batch: list[Path]
+) -> None:
+    with open_page(browser, server.url) as page:
+        # Every element that the focus fell back to the page from.
+        page.evaluate(
+            """() => {
+                window.lost = [];
+                const look = () => {
+                    if (document.activeElement === document.body) window.lost.push(window.last);
+                    window.last = document.activeElement.textContent.trim();
+                    requestAnimationFrame(look);
+                };
+                document.getElementById("files").focus();
+                requestAnimationFrame(look);
+            }"""
+        )
+        visitor = Visitor(page)
+        visitor.choose_files(*batch)
+
+        def focused() -> str:
+            return str(page.evaluate("document.activeElement.textContent.trim()"))
+
+        page.get_by_role("group", name="Sex of all").get_by_role("button", name="female").focus()
+        page.keyboard.press("Enter")
+        assert focused() == "20 radiographs."
+        page.keyboard.press("Tab")
+        assert focused() == "Predict all"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")  # nothing is sent twice
+        visitor.wait("hand-01.png", "ok")
+        assert focused() == "Predict all"
+        page.keyboard.press("Tab")
+        assert focused() == "Cancel"
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Cancel").wait_for(state="hidden")
+        assert "cancelled" in focused()
+        send = visitor.row("hand-00.png").get_by_role("button", name="Predict again")
+        send.focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        visitor.wait("hand-00.png", "ok")
+        assert focused() == "Predict again"
+        page.get_by_role("button", name="Predict all").focus()
+        page.keyboard.press("Enter")
+        page.get_by_text("20 radiographs: 19 done, 1 failed.").wait_for()
+        page.get_by_role("button", name="Predict all").wait_for(state="hidden")
+        assert "19 done" in focused()
+        visitor.row("hand-05.png").get_by_role("button", name="hand-05.png").focus()
+        sent = [url for url in page.asked if url.endswith("/results")]
+        assert len(sent) <= 21 + 4  # those that were on their way when it was cancelled
+        visitor.settle()
+        assert page.evaluate("window.lost") == []
 
 
 def test_no_answer_stays_for_what_was_changed_meanwhile(

@@ -114,8 +114,10 @@ def test_a_birth_date_needs_the_day_of_the_radiograph(
     assert (row["age_months"], row["age_source"]) == (144.0, "file")
     (row,) = rows(api.predict(dicom, birth_date="2010-05-01"))
     assert (row["age_months"], row["age_source"]) == (120.0, "birth date")
-    (row,) = rows(api.predict(dicom, birth_date="2010-05-01", age_months=100))
+    (row,) = rows(api.predict(dicom, age_months=100))
     assert (row["age_months"], row["age_source"]) == (100.0, "given")
+    both = problem(api.predict(dicom, birth_date="2010-05-01", age_months=100), 422)
+    assert both["detail"] == "Give the age or the birth date, not both."
 
 
 def test_the_heat_map_is_a_picture_of_the_radiographs_shape(api: ApiServer, hand: Path) -> None:

@@ -22,6 +22,8 @@ TOKEN = "0123456789abcdef"
         ({"allow_host": ("",)}, "--allow-host"),
         ({"token": "0123456789"}, "--token-file"),
         ({"token": "0123456789 abcdef"}, "--token-file"),
+        ({"token": 20 * "x"}, "--token-file"),
+        ({"token": 10 * "abcdefg"}, "--token-file"),
         ({"host": "0.0.0.0"}, "--token-file"),
         ({"host": "192.0.2.1"}, "--token-file"),
         ({"host": "example.org"}, "--token-file"),

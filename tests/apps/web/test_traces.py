@@ -41,6 +41,8 @@ def test_what_is_uploaded_can_be_kept(tmp_path: Path, explaining: Path, hand: Pa
         ]
         assert (folders[0] / "upload" / "hand.png").read_bytes() == hand.read_bytes()
         assert files_below(folders[1]) == ["row.json", "upload", "upload/_.hidden"]
+        modes = {path.stat().st_mode & 0o777 for one in folders for path in (one, *one.rglob("*"))}
+        assert modes == {0o700, 0o600}
         assert server.http.get("/health").json()["status"] == "ok"
         _replace_by_a_file(keep)
         assert rows(server.predict(hand))[0]["status"] == "ok"  # the answer comes all the same
@@ -48,7 +50,8 @@ def test_what_is_uploaded_can_be_kept(tmp_path: Path, explaining: Path, hand: Pa
         assert health.status_code == 503
         assert health.json()["problems"] == ["what is uploaded cannot be kept"]
         assert server.metric("boneage_keep_errors_total") == 1
-        assert "Cannot write" in server.log
+        assert f"Cannot keep an upload in {keep}: Not a directory." in server.log
+        assert hand.name not in server.log  # it may be a patient's
     finally:
         server.close()
 

@@ -1,6 +1,9 @@
 """Worker processes that die or hang, and a server that is ended while it works."""
 
+import contextlib
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +102,65 @@ def test_a_radiograph_that_takes_too_long_costs_one_row(hasty: ApiServer, hand: 
     assert first["status"] == "failed"
     assert "took longer than 2 s" in first["message"]
     assert second["status"] == "ok"
+
+
+@pytest.fixture(scope="module")
+def bereft(tmp_path_factory: pytest.TempPathFactory, explaining: Path) -> Iterator[ApiServer]:
+    """A server with one worker and a model of its own beside its folder."""
+    folder = tmp_path_factory.mktemp("bereft")
+    shutil.copytree(explaining, folder / "model")
+    options = ["--model", str(folder / "model"), "--workers", "1"]
+    running = ApiServer(folder / "server", *options)
+    yield running
+    running.close()
+
+
+@contextlib.contextmanager
+def no_model(server: ApiServer) -> Iterator[None]:
+    model = server.folder.parents[1] / "model"
+    moved = model.rename(model.with_name("away"))
+    yield
+    moved.rename(model)
+
+
+@contextlib.contextmanager
+def no_descriptors(server: ApiServer) -> Iterator[None]:
+    """Nothing can be opened by the server any more."""
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (5, limits[1]))
+    yield
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("without", [no_model, no_descriptors])
+def test_a_worker_that_cannot_be_replaced_is_told_and_made_up_for(
+    bereft: ApiServer, hand: Path, without: Any
+) -> None:
+    assert bereft.http.get("/health").json()["status"] == "ok"  # by a connection that stays
+    (pid,) = bereft.workers()
+    with without(bereft):
+        os.kill(pid, signal.SIGKILL)  # while it has nothing to do
+        wait_for(lambda: bereft.http.get("/health").status_code == 503)
+        said = bereft.http.get("/health").json()["problems"]
+        assert said == ["1 of 1 workers cannot be started"]
+        refused = bereft.predict(hand)
+        assert refused.headers["retry-after"] == "10"
+        problem(refused, 503)
+    wait_for(lambda: bereft.http.get("/health").status_code == 200)
+    assert rows(bereft.predict(hand))[0]["status"] == "ok"
+    assert "Traceback" not in bereft.log
+
+
+def test_a_radiograph_whose_worker_cannot_be_replaced_is_given_up(
+    bereft: ApiServer, hand: Path
+) -> None:
+    before = begun(bereft)
+    with ThreadPoolExecutor(1) as pool, bereft.stopped_worker() as pid, no_model(bereft):
+        answer = pool.submit(bereft.predict, hand, hand)
+        wait_for(lambda: begun(bereft) > before)
+        os.kill(pid, signal.SIGKILL)
+        assert problem(answer.result(), 503)["detail"].startswith("No worker can be started.")
+    assert bereft.metric("boneage_waiting") == 0
 
 
 def test_sigterm_lets_what_waits_be_answered(patient: ApiServer, hand: Path) -> None:

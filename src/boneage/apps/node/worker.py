@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
+from boneage.apps.groups import end_group
 from boneage.errors import BoneAgeError, OutputError, UnreadableError
 
 __all__ = ["main"]
@@ -77,7 +78,8 @@ def _requests() -> "queue.SimpleQueue[dict[str, str]]":
     def read() -> None:
         for line in sys.stdin:
             requests.put(json.loads(line))
-        os._exit(0)  # at once: nobody is there any more who could take an answer
+        end_group(os.getpid())  # at once: nobody is there any more who could take an answer
+        os._exit(0)
 
     threading.Thread(target=read, daemon=True, name="requests").start()
     return requests

@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any
 
+from boneage.apps.groups import end_group
 from boneage.apps.node.counters import Counters
 from boneage.apps.node.queue import Job, Queue
 from boneage.apps.node.settings import NodeSettings
@@ -179,7 +180,9 @@ class _Process:
         return None
 
     def kill(self) -> None:
-        """End the process and wait until it has ended."""
+        """End the process, and what decodes a frame for it, and wait until it has ended."""
+        if self._process.returncode is None:  # else its number may be another's
+            end_group(self._process.pid)
         self._process.kill()
         self._process.wait()
         assert self._process.stdin is not None

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from boneage.apps.web.asking import ask
 from boneage.apps.web.engine import Engine
+from boneage.apps.web.forming import jobs_of_form
 from boneage.apps.web.jobs import Facts, Job, Wants
 from boneage.apps.web.metrics import METRICS_TYPE
 from boneage.apps.web.openapi import PREDICTIONS, problems_of
@@ -22,12 +23,12 @@ from boneage.apps.web.schema import (
     Predictions,
 )
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.uploads import Form, open_form
+from boneage.apps.web.uploads import open_form
 from boneage.growth.sds import Norm
 from boneage.inference.rows import Row, csv_rows
 from boneage.radiographs.radiograph import Sex
 
-__all__ = ["CSV_TYPE", "add_api", "csv_text", "fields_of", "jobs_of"]
+__all__ = ["CSV_TYPE", "add_api", "csv_text"]
 
 CSV_TYPE = "text/csv; charset=utf-8"
 
@@ -42,7 +43,7 @@ def add_api(app: FastAPI, engine: Engine, settings: ServeSettings) -> None:
     @router.post("/api/v1/predictions", **PREDICTIONS)
     async def predictions(request: Request) -> Response:
         async with open_form(request, settings.limits) as form:
-            jobs = jobs_of(form, fields_of(form.fields))
+            jobs = jobs_of_form(form, _said_in(_fields_of(form.fields)))
             answers = await ask(request, engine, jobs)
         if _wants_csv(request):
             return Response(csv_text([answer.row for answer in answers]), media_type=CSV_TYPE)
@@ -94,18 +95,8 @@ def add_api(app: FastAPI, engine: Engine, settings: ServeSettings) -> None:
     app.include_router(router)
 
 
-def fields_of(fields: Mapping[str, str]) -> PredictionFields:
-    """Check what was said of the child.
-
-    Args:
-        fields: The fields of a form.
-
-    Returns:
-        The same, with types.
-
-    Raises:
-        ProblemError: 422 with the fields that are wrong.
-    """
+def _fields_of(fields: Mapping[str, str]) -> PredictionFields:
+    """What was said of the child, checked."""
     try:
         return PredictionFields.model_validate(fields)
     except ValidationError as error:
@@ -116,39 +107,15 @@ def fields_of(fields: Mapping[str, str]) -> PredictionFields:
         raise ProblemError(422, "Some fields are not as they must be.", errors=errors) from error
 
 
-def jobs_of(form: Form, fields: PredictionFields, wants: Wants | None = None) -> list[Job]:
-    """The radiographs of a form.
-
-    Args:
-        form: The form.
-        fields: What was said of the child.
-        wants: What the answers are to hold; None for what the fields say.
-
-    Returns:
-        A job for each file, one or more.
-
-    Raises:
-        ProblemError: 422 if there is no file.
-    """
-    if not form.files:
-        raise ProblemError(
-            422,
-            "There is no file.",
-            errors=[{"field": "files", "detail": "Send one radiograph or more."}],
-        )
-    return [
-        Job(
-            name=file.name,
-            data=file.data,
-            sex=None if fields.sex is None else Sex(fields.sex),
-            facts=Facts(fields.age_months, fields.height_cm),
-            birth_date=fields.birth_date,
-            taken=fields.taken_date,
-            norm=Norm(fields.norm),
-            wants=Wants(heat_map=fields.heat_map) if wants is None else wants,
-        )
-        for file in form.files
-    ]
+def _said_in(fields: PredictionFields) -> Job:
+    return Job(
+        sex=None if fields.sex is None else Sex(fields.sex),
+        facts=Facts(fields.age_months, fields.height_cm),
+        birth_date=fields.birth_date,
+        taken=fields.taken_date,
+        norm=Norm(fields.norm),
+        wants=Wants(heat_map=fields.heat_map),
+    )
 
 
 def csv_text(rows: Sequence[Row]) -> bytes:

@@ -14,6 +14,7 @@ from boneage.apps.web.openapi import describe
 from boneage.apps.web.pages import add_pages
 from boneage.apps.web.problems import add_problems
 from boneage.apps.web.security import Guard
+from boneage.apps.web.sessions import Sessions
 from boneage.apps.web.settings import ServeSettings
 from boneage.apps.web.signing import add_sign_in
 from boneage.apps.web.uploads import Held
@@ -47,11 +48,12 @@ def create_app(settings: ServeSettings, engine: Engine) -> FastAPI:
     app.state.keeper = None if settings.keep is None else Keeper(settings.keep, engine.metrics)
     add_problems(app)
     add_api(app, engine, settings)
-    add_sign_in(app, settings)
+    sessions = None if settings.token is None else Sessions(settings.token)
+    add_sign_in(app, settings, sessions)
     add_pages(app, engine, settings)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     made = app.openapi()
     app.openapi_schema = describe(made, with_token=settings.token is not None)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, sessions=sessions)
     app.add_middleware(Edge, metrics=engine.metrics)
     return app

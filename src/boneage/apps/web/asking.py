@@ -56,7 +56,8 @@ async def ask(request: Request, engine: Engine, jobs: Sequence[Any]) -> list[Any
         raise _stopping(error) from error
     finally:
         gone.cancel()
-        answers.cancel()
+        for future in futures:  # if one failed, the others are still there
+            future.cancel()
     await _note(request, engine, jobs, found)
     return found
 

@@ -1,6 +1,5 @@
 """The queue before the worker processes, for every request of a server."""
 
-import collections
 import logging
 import math
 import threading
@@ -13,6 +12,7 @@ from boneage.apps.web.jobs import Inspect, Job, Ready
 from boneage.apps.web.lane import Lane, StoppingError, Task
 from boneage.apps.web.metrics import Metrics
 from boneage.apps.web.settings import ServeSettings
+from boneage.apps.web.turns import Turns
 from boneage.errors import BoneAgeError
 
 __all__ = ["BusyError", "Engine", "StoppingError"]
@@ -56,8 +56,8 @@ class Engine:
         self.settings = settings
         self.metrics = Metrics()
         self.metrics.watch(self)
-        self._waiting: collections.deque[Task] = collections.deque()
         self._changed = threading.Condition()
+        self._waiting = Turns(self._changed)
         self._open = True
         self._closed = False
         self._work_s = _FIRST_GUESS_S
@@ -73,7 +73,8 @@ class Engine:
     def submit(self, jobs: Sequence[Job | Inspect]) -> "list[Future[Any]]":
         """Queue jobs, all or none of them.
 
-        Cancelling a future takes its job out of the queue if it has not begun.
+        Requests take turns; the jobs of one are begun in order. Cancelling a future drops its job
+        if it has not begun.
 
         Args:
             jobs: One or more.
@@ -92,10 +93,10 @@ class Engine:
                 raise StoppingError("The server is ending.")
             if self._all_broken():
                 raise StoppingError("No worker can be started.")
-            waiting = self._waiting_now()
+            waiting = len(self._waiting)
             if waiting and waiting + len(tasks) > self.settings.limits.waiting:
                 raise BusyError(self._retry_after_s(waiting))
-            self._waiting.extend(tasks)
+            self._waiting.add(tasks)
             self._changed.notify(len(tasks))
         return [task.future for task in tasks]
 
@@ -103,7 +104,7 @@ class Engine:
     def waiting(self) -> int:
         """Radiographs that wait for a worker."""
         with self._changed:
-            return self._waiting_now()
+            return len(self._waiting)
 
     @property
     def problems(self) -> list[str]:
@@ -121,26 +122,26 @@ class Engine:
 
     def close(self) -> None:
         """End every worker now; what was not answered raises :class:`StoppingError`."""
-        with self._changed:
-            self._open, self._closed = False, True
-            self._changed.notify_all()
+        self.stop_taking()
         self._drop_waiting("The server is ending.")
         for lane in self._lanes:
             lane.kill()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         for lane in self._lanes:
             lane.join()
 
-    def next(self) -> Task | None:
-        """The next task whose caller still waits; None when the engine is closed. For lanes."""
+    def next(self, seconds: float) -> Task | None:
+        """The next task whose caller still waits; None if there is none for so long. For lanes."""
         with self._changed:
-            while not self._closed:
-                while self._waiting:
-                    task = self._waiting.popleft()
-                    if task.future.set_running_or_notify_cancel():
-                        self.metrics.waiting_seconds.observe(time.monotonic() - task.since)
-                        return task
-                self._changed.wait()
-        return None
+            task = self._waiting.take()
+            if task is None and not self._closed:
+                self._changed.wait(seconds)
+                task = self._waiting.take()
+        if task is not None:
+            self.metrics.waiting_seconds.observe(time.monotonic() - task.since)
+        return task
 
     def took(self, seconds: float) -> None:
         """Note how long a radiograph took, for the estimate of when there is room. For lanes."""
@@ -162,13 +163,9 @@ class Engine:
 
     def _drop_waiting(self, reason: str) -> None:
         with self._changed:
-            left, self._waiting = list(self._waiting), collections.deque()
+            left = self._waiting.take_all()
         for task in left:
-            if task.future.set_running_or_notify_cancel():
-                task.future.set_exception(StoppingError(reason))
-
-    def _waiting_now(self) -> int:
-        return sum(not task.future.cancelled() for task in self._waiting)
+            task.future.set_exception(StoppingError(reason))
 
     def _retry_after_s(self, waiting: int) -> int:
         return max(1, math.ceil(waiting * self._work_s / len(self._lanes)))
@@ -177,4 +174,7 @@ class Engine:
         while not self._closed:
             time.sleep(_LOOK_SECONDS)
             for lane in self._lanes:
-                lane.kill_if_late()
+                try:
+                    lane.kill_if_late()
+                except Exception as error:  # without the watch a radiograph could take for ever
+                    _LOG.error("unexpected %s while a worker was ended", type(error).__name__)

@@ -79,6 +79,7 @@ class Job:
         sex: Sex of the child; None to take what the file says. It is never assumed.
         facts: Chronological age and height. Without an age it comes from ``birth_date``, else from
             the file.
+        age_from_file: The age was filled in from the header of the file, to a tenth of a month.
         birth_date: Day of birth; needs ``taken`` or a file that gives its day.
         taken: Day on which the radiograph was taken; None to take the file's.
         norm: Whose spread counts as normal.
@@ -87,10 +88,11 @@ class Job:
             it is neither counted nor kept.
     """
 
-    name: str
-    data: bytes = field(repr=False)
+    name: str = ""
+    data: bytes = field(default=b"", repr=False)
     sex: Sex | None = None
     facts: Facts = field(default_factory=Facts)
+    age_from_file: bool = False
     birth_date: date | None = field(default=None, repr=False)
     taken: date | None = None
     norm: Norm = Norm.BRUSH

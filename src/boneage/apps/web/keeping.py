@@ -1,4 +1,4 @@
-"""What is kept with ``--keep``: each upload beside its row, in a folder of its own."""
+"""What is kept with ``--keep``: each upload beside its row, for the eyes of the server's user."""
 
 import logging
 import secrets
@@ -9,7 +9,7 @@ from pathlib import Path
 from boneage.apps.web.jobs import Answer, Job
 from boneage.apps.web.metrics import Metrics
 from boneage.errors import OutputError
-from boneage.files import atomic_path, make_folder, write_json
+from boneage.files import atomic_path, make_folder, output_errors, write_json
 
 __all__ = ["Keeper"]
 
@@ -50,17 +50,26 @@ class Keeper:
                 self.problem = ""
             except OutputError as error:
                 self._metrics.keep_errors.inc()
-                _LOG.error("%s", error)
+                # The error itself names the file, and so perhaps a patient.
+                reason = getattr(error.__cause__, "strerror", None) or "it cannot be written"
+                _LOG.error("Cannot keep an upload in %s: %s.", self._folder, reason)
                 self.problem = "what is uploaded cannot be kept"
 
     def _write(self, job: Job, answer: Answer) -> None:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         folder = self._folder / f"{moment}-{secrets.token_hex(4)}"
         # The name of an upload could be that of the row; a folder of its own keeps them apart.
-        with atomic_path(folder / "upload" / _file_name(job.name)) as temporary:
+        upload, row = folder / "upload" / _file_name(job.name), folder / _ROW
+        with output_errors(folder):
+            for each in (folder, upload.parent):
+                each.mkdir(mode=0o700)
+        with atomic_path(upload) as temporary:
             temporary.write_bytes(job.data)
         # Last, so that a row stands for a whole upload.
-        write_json(folder / _ROW, answer.row.values())
+        write_json(row, answer.row.values())
+        with output_errors(folder):
+            for file in (upload, row):
+                file.chmod(0o600)
 
 
 def _file_name(name: str) -> str:

@@ -12,9 +12,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from boneage.apps.groups import end_group
 from boneage.apps.web.jobs import Answer, Begun, Broken, ChildInFile, Inspect, Job, Ready
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.worker import end_group, failed_answer, work
+from boneage.apps.web.worker import failed_answer, work
 from boneage.errors import BoneAgeError, WorkerError
 
 __all__ = ["Desk", "Lane", "StoppingError", "Task"]
@@ -28,8 +29,13 @@ _MOST_FAILED_STARTS = 5
 _MOST_TRIES = 3
 """How many processes a job is given to that die before they take it up."""
 
-_PAUSE_SECONDS = 10
+_PAUSE_SECONDS = 5
 """How long is waited before it is tried again to replace a worker that cannot be started."""
+
+_IDLE_SECONDS = 1
+"""How often a lane without work looks whether its worker is still there."""
+
+_NONE = "No worker can be started."
 
 Result = Answer | ChildInFile
 
@@ -56,8 +62,8 @@ class Task:
 class Desk(Protocol):
     """Where lanes get tasks, and tell what they see."""
 
-    def next(self) -> Task | None:
-        """The next task, waited for; None when there will be no more."""
+    def next(self, seconds: float) -> Task | None:
+        """The next task, waited for; None if there is none for so long."""
 
     def took(self, seconds: float) -> None:
         """A radiograph was worked on for so long."""
@@ -111,18 +117,46 @@ class Lane:
     def _run(self) -> None:
         try:
             self.started.set_result(self._start())
-            while (task := self._desk.next()) is not None:
-                self._do(task)
-                if not self._is_running():
-                    self._replace()
-        except WorkerError as error:
-            if not self.started.done():
-                self.started.set_exception(error)
+        except Exception as error:
+            self.started.set_exception(error)
+        else:
+            while not self._ended.is_set():
+                self._turn()
         finally:
             self._end_process()
 
+    def _turn(self) -> None:
+        """See to the process, and to a task if there is one; no fault ends the lane."""
+        task = None
+        try:
+            if not self._is_running():
+                self._replace()
+            task = self._desk.next(_IDLE_SECONDS)
+            if task is not None:
+                self._do(task)
+        except Exception as error:
+            if task is not None and not task.future.done():
+                task.future.set_exception(StoppingError(_NONE))
+            if self._ended.is_set():
+                return
+            if not isinstance(error, WorkerError):  # whose text may not be for everybody
+                error = WorkerError(f"Unexpected {type(error).__name__} beside a worker process.")
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        """Be without a process for a while; others take what waits."""
+        _LOG.error("%s", error)
+        self.broken = True
+        self._desk.broke()
+        self._end_process()
+        self._ended.wait(_PAUSE_SECONDS)
+
     def _do(self, task: Task) -> None:
-        """Answer a task, whatever becomes of the process."""
+        """Answer a task, whatever becomes of the process.
+
+        Raises:
+            WorkerError: The process died before it took the task up, and cannot be replaced.
+        """
         result = None
         for _ in range(_MOST_TRIES):
             if not self._is_running():  # it died between two tasks, as for lack of memory
@@ -173,22 +207,15 @@ class Lane:
             return self._process is not None and self._process.is_alive()
 
     def _replace(self) -> None:
-        """Start another process, however long that takes, unless this is the end."""
-        if not self._ended.is_set():
+        """Start another process.
+
+        Raises:
+            WorkerError: It cannot be started.
+        """
+        if not self.broken and not self._ended.is_set():
             self._desk.died()
-        while not self._ended.is_set():
-            try:
-                self._start()
-                self.broken = False
-            except WorkerError as error:
-                if self._ended.is_set():
-                    return
-                self.broken = True
-                _LOG.error("%s", error)
-                self._desk.broke()
-                self._ended.wait(_PAUSE_SECONDS)
-            else:
-                return
+        self._start()
+        self.broken = False
 
     def _start(self) -> Ready:
         """Start a process and wait until it has loaded its model.
@@ -196,26 +223,13 @@ class Lane:
         Raises:
             WorkerError: It cannot be started; what is wrong with the model is told.
         """
-        context = multiprocessing.get_context("spawn")
         for _ in range(_MOST_FAILED_STARTS):
             self._end_process()
-            own, other = context.Pipe()
-            process = context.Process(
-                target=work, args=(other, self._settings), name="boneage-worker", daemon=True
-            )
-            with self._lock:
-                if self._ended.is_set():
-                    raise WorkerError("The server is ending.")
-                try:
-                    process.start()
-                except OSError as error:
-                    raise WorkerError(
-                        f"No process can be started: {error.strerror or error}."
-                    ) from error
-                self._process, self._connection = process, own
-            other.close()
+            own = self._new_process()
             with contextlib.suppress(EOFError, OSError):
-                answer = own.recv() if own.poll(_START_SECONDS) else None
+                if not own.poll(_START_SECONDS):
+                    raise WorkerError(f"A worker did not load its model within {_START_SECONDS} s.")
+                answer = own.recv()
                 if isinstance(answer, Ready):
                     return answer
                 if isinstance(answer, Broken):
@@ -224,6 +238,31 @@ class Lane:
             f"The process that predicts died {_MOST_FAILED_STARTS} times before it had loaded its "
             "model. See whether boneage predict works here, and whether memory is short."
         )
+
+    def _new_process(self) -> Connection:
+        """Start a process; the end of its pipe."""
+        context = multiprocessing.get_context("spawn")
+        with self._lock, contextlib.ExitStack() as stack:
+            if self._ended.is_set():
+                raise WorkerError("The server is ending.")
+            try:
+                own, other = context.Pipe()
+                stack.callback(own.close)
+                with other:
+                    process = context.Process(
+                        target=work,
+                        args=(other, self._settings),
+                        name="boneage-worker",
+                        daemon=True,
+                    )
+                    process.start()
+            except OSError as error:
+                raise WorkerError(
+                    f"No process can be started: {error.strerror or error}."
+                ) from error
+            stack.pop_all()
+            self._process, self._connection = process, own
+        return own
 
     def _end_process(self) -> None:
         with self._lock:

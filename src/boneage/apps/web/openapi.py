@@ -96,6 +96,7 @@ def _form() -> dict[str, Any]:
         "required": ["files"],
         "additionalProperties": False,
         "properties": {"files": files, **fields},
+        "dependentSchemas": {"age_months": {"properties": {"birth_date": False}}},
     }
 
 

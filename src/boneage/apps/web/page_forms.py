@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from boneage.apps.web.forming import jobs_of_form, wrong_field
 from boneage.apps.web.jobs import Facts, Job, Wants
-from boneage.apps.web.problems import ProblemError
 from boneage.apps.web.uploads import Form
 from boneage.errors import SettingsError
 from boneage.growth.adult_height import require_height
@@ -25,7 +25,8 @@ def jobs_of(form: Form, wants: Wants, *, again: bool = False) -> list[Job]:
 
     Args:
         form: Fields ``sex``, ``age_years`` with ``age_more_months``, or ``birth_date`` with
-            ``taken_date`` (ISO 8601 dates), and ``height_cm``; all may be empty.
+            ``taken_date`` (ISO 8601 dates), and ``height_cm``; all may be empty. ``age_source`` is
+            ``file`` if the age is what the header of the file says.
         wants: What the answers are to hold.
         again: They are asked for once more, for a picture or a report.
 
@@ -35,26 +36,20 @@ def jobs_of(form: Form, wants: Wants, *, again: bool = False) -> list[Job]:
     Raises:
         ProblemError: 422 with what is wrong.
     """
-    if not form.files:
-        raise _wrong("files", "No file was chosen. Choose one or more radiographs.")
-    sex = _sex(form.fields)
-    facts = Facts(_age_months(form.fields), _height(form.fields))
-    born, taken = _day(form.fields, "birth_date"), _day(form.fields, "taken_date")
-    if facts.age_months is not None and born is not None:
-        raise _wrong("birth_date", "Give the age or the birth date, not both.")
-    return [
-        Job(
-            name=file.name,
-            data=file.data,
-            sex=sex,
-            facts=facts,
-            birth_date=born,
-            taken=taken,
-            wants=wants,
-            again=again,
-        )
-        for file in form.files
-    ]
+    fields = form.fields
+    source = fields.get("age_source", "")
+    if source not in ("", "file"):
+        raise wrong_field("age_source", "The source of the age must be file or nothing.")
+    said = Job(
+        sex=_sex(fields),
+        facts=Facts(_age_months(fields), _height(fields)),
+        age_from_file=source == "file",
+        birth_date=_day(fields, "birth_date"),
+        taken=_day(fields, "taken_date"),
+        wants=wants,
+        again=again,
+    )
+    return jobs_of_form(form, said)
 
 
 def rows_of(text: str) -> list[Row]:
@@ -69,7 +64,7 @@ def rows_of(text: str) -> list[Row]:
             raise ValueError
         return [_row(item) for item in values]
     except (ValueError, TypeError, KeyError, SettingsError, RecursionError) as error:
-        raise _wrong("rows", "These are no rows of a table.") from error
+        raise wrong_field("rows", "These are no rows of a table.") from error
 
 
 def _row(values: Mapping[str, Any]) -> Row:
@@ -87,7 +82,7 @@ def _row(values: Mapping[str, Any]) -> Row:
 def _sex(fields: Mapping[str, str]) -> Sex | None:
     word = fields.get("sex", "")
     if word not in ("", *Sex):
-        raise _wrong("sex", "The sex must be female or male.")
+        raise wrong_field("sex", "The sex must be female or male.")
     return Sex(word) if word else None
 
 
@@ -102,7 +97,7 @@ def _age_months(fields: Mapping[str, str]) -> float | None:
     try:
         require_age(age_months, "The age")
     except SettingsError as error:
-        raise _wrong("age_years", str(error)) from error
+        raise wrong_field("age_years", str(error)) from error
     return age_months
 
 
@@ -113,7 +108,7 @@ def _height(fields: Mapping[str, str]) -> float | None:
     try:
         require_height(height_cm, "The height")
     except SettingsError as error:
-        raise _wrong("height_cm", str(error)) from error
+        raise wrong_field("height_cm", str(error)) from error
     return height_cm
 
 
@@ -124,9 +119,9 @@ def _number(fields: Mapping[str, str], name: str, spoken: str) -> float | None:
     try:
         number = float(text)
     except ValueError as error:
-        raise _wrong(name, f"The {spoken} must be a number.") from error
+        raise wrong_field(name, f"The {spoken} must be a number.") from error
     if not math.isfinite(number) or number < 0:
-        raise _wrong(name, f"The {spoken} must be a number of 0 or more.")
+        raise wrong_field(name, f"The {spoken} must be a number of 0 or more.")
     return number
 
 
@@ -137,8 +132,4 @@ def _day(fields: Mapping[str, str], name: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise _wrong(name, "A date must be written as 2017-05-31.") from error
-
-
-def _wrong(field: str, detail: str) -> ProblemError:
-    return ProblemError(422, detail, errors=[{"field": field, "detail": detail}])
+        raise wrong_field(name, "A date must be written as 2017-05-31.") from error

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
@@ -24,7 +24,7 @@ from boneage.apps.web.page_words import words_of
 from boneage.apps.web.problems import ProblemError, ProblemPage
 from boneage.apps.web.rendering import Render, renderer
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.uploads import open_body, open_form
+from boneage.apps.web.uploads import fields_in, open_body, open_form
 from boneage.apps.web.viewing import plain_pictures, scale_stops
 from boneage.inference.rows import Row, json_rows
 from boneage.reports.child_words import OVERLAY_CAPTION
@@ -34,7 +34,7 @@ __all__ = ["add_pages"]
 
 _MOST_AT_ONCE = 4  # of the six connections that a browser has for one server
 _MOST_PICTURES = 12  # on a page without a viewer, of some 0.2 MB each
-_TABLE_BYTES = 20_000_000
+_TABLE_BYTES = 3_000_000  # some thousand rows
 
 REPORT_CSP = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; "
@@ -173,9 +173,12 @@ class _Pages:
         """Rows that the page has got, as ``boneage predict`` writes them into a file."""
         limits = self._settings.limits
         async with open_body(request, limits, _TABLE_BYTES) as body:
-            fields = parse_qs(body.decode("utf-8", "replace"))
-        rows = rows_of(fields.get("rows", [""])[0])
-        suffix = fields.get("format", [""])[0]
+            return await run_in_threadpool(self._table, body)
+
+    def _table(self, body: bytes) -> Response:
+        fields = fields_in(body)
+        rows = rows_of(fields.get("rows", ""))
+        suffix = fields.get("format", "")
         if suffix not in ("csv", "json"):
             raise ProblemError(422, "The format must be csv or json.")
         headers = {"Content-Disposition": _disposition("attachment", f"bone-ages.{suffix}")}

@@ -57,8 +57,8 @@ class PredictionFields(BaseModel):
     )
     age_months: Months | None = Field(
         None,
-        description="Chronological age when the radiograph was taken, in months. Goes before "
-        "`birth_date` and before what a DICOM file says.",
+        description="Chronological age when the radiograph was taken, in months. Goes before what "
+        "a DICOM file says. Give it or `birth_date`, not both.",
     )
     birth_date: Day | None = Field(
         None, description="Day of birth. The age goes by it and the day of the radiograph."

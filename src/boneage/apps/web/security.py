@@ -1,30 +1,24 @@
 """Who may ask, and what browsers may do with what they get."""
 
-import hashlib
-import hmac
 import ipaddress
 import re
-import secrets
-import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from boneage.apps.web.problems import ProblemError, problem_response
+from boneage.apps.web.sessions import Sessions, cookie_in
 from boneage.apps.web.settings import ServeSettings, is_loopback
 
-__all__ = ["COOKIE", "CSP", "SECURITY_HEADERS", "SESSION_S", "Guard", "Sessions"]
+__all__ = ["CSP", "SECURITY_HEADERS", "Guard"]
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Content Security Policy (W3C CSP level 3): nothing from elsewhere, nothing inline."""
-
-COOKIE = "boneage_session"
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": CSP,
@@ -45,44 +39,13 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS = frozenset({"/health", "/sign-in"})
 _STATIC = "/static/"
 _HOST_HEADER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
-SESSION_S = 12 * 3600
-"""Seconds after which somebody has to sign in again."""
-
-
-class Sessions:
-    """Cookies of those who have shown the token: a day and time, signed with the token."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token.encode()
-        # So that a restart with the same token ends no session, the key is the token's alone.
-        self._key = hashlib.sha256(b"boneage session:" + self._token).digest()
-
-    def is_token(self, text: str) -> bool:
-        """Whether it is the token; the time taken does not tell how much of it is right."""
-        return hmac.compare_digest(text.encode("utf-8", "replace"), self._token)
-
-    def issue(self) -> str:
-        """A new cookie's value."""
-        head = f"{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(12)}"
-        return f"{head}.{self._sign(head)}"
-
-    def holds(self, cookie: str) -> bool:
-        """Whether a cookie was issued here and has not run out."""
-        head, _, signature = cookie.rpartition(".")
-        if not hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(head).encode()):
-            return False
-        return int(head.partition(".")[0]) > time.time()
-
-    def _sign(self, head: str) -> str:
-        return hmac.new(self._key, head.encode("utf-8", "replace"), "sha256").hexdigest()
 
 
 class Guard:
     """Refuses what may not come in."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
-        self._app = app
-        self._sessions = None if settings.token is None else Sessions(settings.token)
+    def __init__(self, app: ASGIApp, settings: ServeSettings, sessions: Sessions | None) -> None:
+        self._app, self._sessions = app, sessions
         names = {settings.host, *settings.allow_host}
         if is_loopback(settings.host) or settings.host in ("0.0.0.0", "::"):
             names |= {"localhost", "127.0.0.1", "::1"}
@@ -116,7 +79,7 @@ class Guard:
         path: str = scope["path"]
         if self._sessions is None or path in _OPEN_PATHS or path.startswith(_STATIC):
             return None
-        return None if self._is_let_in(headers, self._sessions) else _ask_for_token(scope, headers)
+        return None if self._is_let_in(headers, self._sessions) else _ask_for_token(headers)
 
     def _is_known(self, host: str) -> bool:
         """Whether a Host header names this server (against DNS rebinding)."""
@@ -130,8 +93,7 @@ class Guard:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and sessions.is_token(token.strip()):
             return True
-        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
-        return cookie is not None and sessions.holds(cookie)
+        return sessions.holds(cookie_in(headers))
 
 
 def _is_address(name: str) -> bool:
@@ -154,8 +116,9 @@ def _is_cross_site(headers: Headers) -> bool:
     return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
 
 
-def _ask_for_token(scope: Scope, headers: Headers) -> Response:
-    if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+def _ask_for_token(headers: Headers) -> Response:
+    # The page's own requests fill a part of it, which must not become the sign-in page.
+    if "text/html" in headers.get("accept", "") and "hx-request" not in headers:
         return RedirectResponse("/sign-in", 303)
     return problem_response(
         ProblemError(

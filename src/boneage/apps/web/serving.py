@@ -20,6 +20,8 @@ from boneage.errors import OutputError
 
 __all__ = ["run_server"]
 
+_LOG = logging.getLogger("boneage.web")
+
 _ANSWER_SECONDS = 6
 """How long what waits is still answered after SIGTERM; what is left then gets 503."""
 
@@ -45,6 +47,11 @@ def run_server(settings: ServeSettings) -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     _quiet_libraries()
+    if settings.allow_host and settings.token is None:
+        _LOG.warning(
+            "--allow-host without a token: whoever reaches the proxy before this server may do "
+            "everything. Give one with --token-file or $BONEAGE_TOKEN."
+        )
     with _ended_by_signal(), _listening(settings) as listener, closing(Engine(settings)) as engine:
         config = uvicorn.Config(
             create_app(settings, engine),
@@ -109,6 +116,9 @@ def _listening(settings: ServeSettings) -> Iterator[socket.socket]:
             "Choose another --host or --port."
         ) from error
     with listener:
+        # asyncio does this for sockets of its own alone: without it an answer to a connection that
+        # is kept waits 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 

@@ -17,6 +17,7 @@ MEGABYTE = 1_000_000
 """Bytes."""
 
 _LEAST_TOKEN = 16
+_LEAST_DIFFERENT = 8  # of 64 random hexadecimal digits nearly all 16 occur
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1, b64token
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
@@ -92,7 +93,7 @@ class ServeSettings:
         model: Bundle to predict with; None for the default one.
         level: Level of the intervals, such as 0.8; None for the one on the model's card.
         token: What everybody must show who asks for more than ``/health``; None for nobody. At
-            least 16 characters of those in a bearer token (RFC 6750).
+            least 16 characters of those in a bearer token (RFC 6750), 8 of them different.
         allow_host: Names that requests may call the server by, beside loopback's and ``host``, and
             any IP address where ``host`` is not loopback. A page elsewhere whose name is made to
             lead to this server is refused by it.
@@ -127,6 +128,11 @@ class ServeSettings:
             raise SettingsError(
                 f"The token in --token-file or $BONEAGE_TOKEN must have {_LEAST_TOKEN} characters "
                 "or more, letters, digits and ._~+/- alone; openssl rand -hex 32 makes one."
+            )
+        if self.token is not None and len(set(self.token)) < _LEAST_DIFFERENT:
+            raise SettingsError(
+                "The token in --token-file or $BONEAGE_TOKEN is easily guessed: it has fewer than "
+                f"{_LEAST_DIFFERENT} different characters; openssl rand -hex 32 makes one."
             )
         if self.token is None and not is_loopback(self.host):
             raise SettingsError(

@@ -1,14 +1,14 @@
 """The page on which people show the token, and get a cookie for it."""
 
-from urllib.parse import parse_qs
+import asyncio
 
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from boneage.apps.web.rendering import renderer
-from boneage.apps.web.security import COOKIE, SESSION_S, Sessions
+from boneage.apps.web.sessions import COOKIE, SESSION_S, Sessions, cookie_in
 from boneage.apps.web.settings import ServeSettings
-from boneage.apps.web.uploads import open_body
+from boneage.apps.web.uploads import fields_in, open_body
 
 __all__ = ["add_sign_in"]
 
@@ -17,10 +17,9 @@ _FORM_BYTES = 4096
 _WRONG = "This is not the token. Whoever started the server knows it."
 
 
-def add_sign_in(app: FastAPI, settings: ServeSettings) -> None:
+def add_sign_in(app: FastAPI, settings: ServeSettings, sessions: Sessions | None) -> None:
     """Put the page into an app; without a token it leads on to the first page."""
     render = renderer()
-    sessions = None if settings.token is None else Sessions(settings.token)
 
     @app.get("/sign-in", include_in_schema=False)
     async def sign_in_page() -> Response:
@@ -31,9 +30,11 @@ def add_sign_in(app: FastAPI, settings: ServeSettings) -> None:
     @app.post("/sign-in", include_in_schema=False)
     async def sign_in(request: Request) -> Response:
         async with open_body(request, settings.limits, _FORM_BYTES) as body:
-            fields = parse_qs(body.decode("utf-8", "replace"))
-        token = fields.get("token", [""])[0].strip()
-        if sessions is None or not sessions.is_token(token):
+            token = fields_in(body).get("token", "").strip()
+        if sessions is None:
+            return RedirectResponse("/", 303)
+        if pause_s := sessions.signs_in(token):
+            await asyncio.sleep(pause_s)
             return HTMLResponse(render("sign_in.html", wrong=_WRONG), 403)
         response = RedirectResponse("/", 303)
         response.set_cookie(
@@ -47,7 +48,9 @@ def add_sign_in(app: FastAPI, settings: ServeSettings) -> None:
         return response
 
     @app.post("/sign-out", include_in_schema=False)
-    async def sign_out() -> Response:
+    async def sign_out(request: Request) -> Response:
+        if sessions is not None:
+            sessions.end(cookie_in(request.headers))
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response

@@ -5,6 +5,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs
 
 import python_multipart
 from fastapi import Request
@@ -15,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from boneage.apps.web.problems import CLIENT_GONE, ProblemError
 from boneage.apps.web.settings import MEGABYTE, Limits
 
-__all__ = ["Form", "Held", "Upload", "open_body", "open_form"]
+__all__ = ["Form", "Held", "Upload", "fields_in", "open_body", "open_form"]
 
 _MOST_FIELDS = 32
 _FIELD_BYTES = 10_000
@@ -127,6 +128,19 @@ async def open_body(request: Request, limits: Limits, most_bytes: int) -> AsyncI
         async for chunk in _chunks(request, limits, most_bytes, stack):
             body += chunk
         yield bytes(body)
+
+
+def fields_in(body: bytes) -> dict[str, str]:
+    """The fields of a form without files (``application/x-www-form-urlencoded``).
+
+    Raises:
+        ProblemError: 422: there are too many.
+    """
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise ProblemError(422, f"There are more than {_MOST_FIELDS} fields.") from error
+    return {name: values[0] for name, values in fields.items()}
 
 
 async def _chunks(

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from boneage.apps.groups import end_group
 from boneage.apps.web.jobs import (
     AgeSource,
     Answer,
@@ -44,7 +45,9 @@ from boneage.radiographs.readers import (
 from boneage.reports.child import ChildVisit, assess
 from boneage.reports.child_report import child_report_html
 
-__all__ = ["end_group", "failed_answer", "work"]
+__all__ = ["failed_answer", "work"]
+
+_UNCHANGED_MONTHS = 0.06  # the page fills in tenths
 
 
 def work(connection: Connection, settings: ServeSettings) -> None:
@@ -73,17 +76,6 @@ def work(connection: Connection, settings: ServeSettings) -> None:
         job = jobs.get()
         connection.send(Begun())
         connection.send(_answer(predictor, job, settings))
-
-
-def end_group(pid: int) -> None:
-    """Kill a worker process with those that it has started, if it has come so far as to have any.
-
-    Args:
-        pid: Its number.
-    """
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
 
 
 def _be_quiet() -> None:
@@ -142,7 +134,7 @@ def _answer(
 ) -> Answer | ChildInFile:
     try:
         if isinstance(job, Inspect):
-            return child_in_bytes(job.data)
+            return child_in_bytes(job.data, settings.limits.reading)
         return _judge(predictor, job, settings)
     except Exception as error:
         # Its text may hold a path of this machine, or quote the file; its type does not.
@@ -153,7 +145,7 @@ def _answer(
 
 def _judge(predictor: Predictor, job: Job, settings: ServeSettings) -> Answer:
     radiograph, answer = _predicted(predictor, job, settings)
-    in_file = _said_in(job, radiograph)
+    in_file = _said_in(job, radiograph, settings)
     facts, age_source = _facts(job, in_file)
     row = row_of(InputFile(job.name, file_id(job.name)), answer, job.sex)
     visit = assess(row, facts, job.norm, predictor.level)
@@ -201,10 +193,10 @@ def _predicted(
         return radiograph, error
 
 
-def _said_in(job: Job, radiograph: Radiograph | None) -> ChildInFile:
+def _said_in(job: Job, radiograph: Radiograph | None, settings: ServeSettings) -> ChildInFile:
     """What the file says of the child; the header is read again where its day is needed."""
     if job.birth_date is not None and job.taken is None:
-        return child_in_bytes(job.data)
+        return child_in_bytes(job.data, settings.limits.reading)
     if radiograph is None:
         return ChildInFile()
     return ChildInFile(radiograph.sex, radiograph.chronological_age_months)
@@ -212,9 +204,12 @@ def _said_in(job: Job, radiograph: Radiograph | None) -> ChildInFile:
 
 def _facts(job: Job, in_file: ChildInFile) -> tuple[Facts, AgeSource]:
     """What is known of the child: what was given goes before what the file says."""
-    if job.facts.age_months is not None:
+    given, height_cm = job.facts.age_months, job.facts.height_cm
+    if given is not None:
+        known = in_file.age_months
+        if job.age_from_file and known is not None and abs(given - known) < _UNCHANGED_MONTHS:
+            return Facts(known, height_cm), "file"
         return job.facts, "given"
-    height_cm = job.facts.height_cm
     taken = job.taken or in_file.taken
     if job.birth_date is not None:
         age_months = _age(job.birth_date, taken)

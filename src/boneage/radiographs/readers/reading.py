@@ -148,17 +148,18 @@ def age_months_in_file(path: str | os.PathLike[str]) -> float | None:
         return None
 
 
-def child_in_bytes(data: bytes) -> ChildInFile:
+def child_in_bytes(data: bytes, limits: ReadLimits | None = None) -> ChildInFile:
     """What the header of a DICOM file says of the child; its pixels are not decoded.
 
     Args:
         data: All bytes of the file, of any format.
+        limits: How much is read; None for the usual limits.
 
     Returns:
         What it says; nothing where it says nothing, or is no DICOM file that can be read.
     """
     try:
-        return dicom.child_in(data, ReadLimits()) if is_dicom(data) else ChildInFile()
+        return dicom.child_in(data, limits or ReadLimits()) if is_dicom(data) else ChildInFile()
     except (UnreadableError, MissingExtraError, MemoryError):
         return ChildInFile()
 

@@ -1,24 +1,35 @@
 // The page: files become rows of a list, rows are sent, one of them is shown in detail.
 
+import { ask, holdPage } from "./asking.js";
 import { Detail } from "./detail.js";
-import { Queue } from "./queue.js";
+import { Queue, wordsOf } from "./queue.js";
 import { Row } from "./row.js";
 
 const $ = (id) => document.getElementById(id);
+const write = (place, words) => { // a live region that is written anew is read anew
+  if (place.textContent !== words) place.textContent = words;
+};
+const hasFocus = (item) => item.contains(document.activeElement);
+const saysNoSex = (row) => row.read && !row.unasked && !row.sex && !row.values;
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 const rows = [];
 const work = document.querySelector(".work");
-const queue = new Queue(Number(work.dataset.concurrent), tell, () => {
-  trouble("The server does not answer. See whether boneage serve still runs, then predict again.");
-});
+const queue = new Queue(Number(work.dataset.concurrent), tell, lost);
 const detail = new Detail();
 let chosen = null;
 let inspected = Promise.resolve();
 
-function trouble(words) {
-  $("trouble").textContent = words;
+function trouble(words, signIn = false) {
+  $("trouble-words").textContent = words;
+  $("sign-in").hidden = !signIn;
   $("trouble").hidden = !words;
+}
+
+/** Say why the server does nothing; without its answer it is gone. */
+function lost(answer) {
+  if (answer) trouble(wordsOf(answer), answer.status === 401);
+  else trouble("The server does not answer. See whether boneage serve still runs, then go on here.");
 }
 
 function add(files) {
@@ -53,20 +64,57 @@ function choose(row) {
   chosen?.choose(false);
   chosen = row;
   row?.choose(true);
+  row?.item.scrollIntoView({ block: "nearest" }); // it has grown
   detail.show(row);
 }
 
-function remove(row) {
+async function remove(row) {
+  const yes = !row.unsaved || (await ask(
+    `Remove ${row.file.name}?`, "Its answer is in no saved table and goes with it.", "Remove",
+  ));
+  if (!yes || !rows.includes(row)) return;
   queue.remove(row);
   const at = rows.indexOf(row);
+  const held = hasFocus(row.item);
   rows.splice(at, 1);
   row.item.remove();
-  if (row === chosen) {
-    const next = rows[Math.min(at, rows.length - 1)] ?? null;
-    choose(next);
-    (next?.name ?? $("files")).focus();
-  }
+  const next = rows[Math.min(at, rows.length - 1)] ?? null;
+  if (row === chosen) choose(next);
+  if (held) (next?.name ?? $("files")).focus();
   tell();
+}
+
+/** Save the table. Sent as a form, an error would come as a page in place of the list. */
+async function save(format) {
+  trouble("");
+  const answered = rows.filter((row) => row.values);
+  const values = JSON.stringify(answered.map((row) => row.values));
+  try {
+    const body = new URLSearchParams({ rows: values, format });
+    const response = await fetch("/table", { method: "POST", body });
+    if (!response.ok) return lost({ status: response.status, responseText: await response.text() });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = `bone-ages.${format}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    for (const row of answered) row.saved = true;
+  } catch {
+    lost(null);
+  }
+  return undefined;
+}
+
+async function clear() {
+  const answers = rows.filter((row) => row.values).length;
+  const unsaved = rows.filter((row) => row.unsaved).length;
+  const words = `Answers in the list: ${answers}. In no saved table: ${unsaved}.`;
+  if (!(await ask("Clear the list?", words, "Clear list"))) return;
+  queue.cancel();
+  rows.splice(0).forEach((row) => row.item.remove());
+  choose(null);
+  tell();
+  $("files").focus();
 }
 
 function onNameKey(row, event) {
@@ -87,7 +135,8 @@ function rowChanged(row) {
   detail.update(row);
   if (row === chosen) {
     const line = row.answer.querySelector(".line");
-    $("spoken").textContent = line ? `${row.file.name}: ${line.textContent}` : row.words;
+    const words = line ? `${row.file.name}: ${line.textContent}` : `${row.words} ${row.doubt}`;
+    write($("spoken"), words.trim());
   }
   tell();
 }
@@ -95,7 +144,9 @@ function rowChanged(row) {
 /** Say how far the list has come. */
 function tell() {
   const count = (...states) => rows.filter((row) => states.includes(row.state)).length;
+  const unread = rows.some((row) => !row.read);
   const sexless = rows.filter((row) => !row.sex && !row.values).length;
+  const silent = rows.filter(saysNoSex).length;
   const answered = count("ok", "refused", "failed");
   const way = rows.filter((row) => row.busy).length;
   const parts = [plural(rows.length, "radiograph")];
@@ -104,18 +155,21 @@ function tell() {
   if (count("failed")) parts.push(`${count("failed")} failed`);
   if (count("cancelled")) parts.push(`${count("cancelled")} cancelled`);
   if (way) parts.push(`${way} to go`);
-  if (sexless) parts.push(`${sexless} without sex`);
+  if (unread) parts.push("headers are being read");
+  else if (sexless) parts.push(`${sexless} without sex`);
   const words = parts.length > 1 ? `${parts[0]}: ${parts.slice(1).join(", ")}.` : `${parts[0]}.`;
-  if ($("batch-words").textContent !== words) $("batch-words").textContent = words;
+  const held = ["predict-all", "cancel", "set-sex"].map($).find(hasFocus);
+  write($("batch-words"), words);
   $("batch").hidden = !rows.length;
   $("batch-bar").hidden = !queue.busy || rows.length < 2;
   Object.assign($("batch-bar"), { max: answered + way || 1, value: answered });
   $("cancel").hidden = !queue.busy;
   $("predict-all").hidden = rows.length < 2 || (answered === rows.length && !queue.busy);
-  $("predict-all").disabled = queue.busy;
-  $("set-sex").hidden = sexless < 2;
+  $("predict-all").ariaDisabled = queue.busy;
+  $("set-sex").hidden = unread || silent < 2; // a file may say it yet
   $("table").hidden = !answered;
-  $("table-words").textContent = `Table of ${plural(answered, "answer")}:`;
+  write($("table-words"), `Table of ${plural(answered, "answer")}:`);
+  if (held?.hidden) $("batch-words").focus(); // what has the focus is gone
 }
 
 function listen() {
@@ -132,22 +186,20 @@ function listen() {
     });
   }
   $("intake").addEventListener("submit", (event) => event.preventDefault());
-  $("predict-all").addEventListener("click", () => predict(rows.filter((row) => !row.values)));
+  $("predict-all").addEventListener("click", () => {
+    if (!queue.busy) predict(rows.filter((row) => !row.values));
+  });
   $("cancel").addEventListener("click", () => queue.cancel());
   $("set-sex").addEventListener("click", (event) => {
     const { sex } = event.target.dataset;
-    if (sex) rows.filter((row) => !row.sex).forEach((row) => { row.sex = sex; });
+    if (sex) rows.filter(saysNoSex).forEach((row) => { row.sex = sex; });
   });
-  $("table").addEventListener("submit", () => {
-    $("table").elements.rows.value = JSON.stringify(rows.map((row) => row.values).filter(Boolean));
+  $("table").addEventListener("submit", (event) => {
+    event.preventDefault();
+    save(event.submitter?.value ?? "csv");
   });
-  $("clear").addEventListener("click", () => {
-    queue.cancel();
-    rows.splice(0).forEach((row) => row.item.remove());
-    choose(null);
-    tell();
-    $("files").focus();
-  });
+  $("clear").addEventListener("click", clear);
+  holdPage(() => rows.some((row) => row.unsaved));
   $("help-open").addEventListener("click", () => $("help").showModal());
   work.addEventListener("keydown", (event) => {
     // Only where no text can be typed, so that nobody's dictation opens it.

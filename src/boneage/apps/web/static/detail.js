@@ -4,6 +4,9 @@ import { pauseOf, wordsOf } from "./queue.js";
 import { fill } from "./row.js";
 import { Viewer } from "./viewer.js";
 
+const CHILD = [
+  "sex", "age_years", "age_more_months", "age_source", "birth_date", "taken_date", "height_cm",
+];
 const $ = (id) => document.getElementById(id);
 
 export class Detail {
@@ -26,6 +29,7 @@ export class Detail {
   show(row) {
     if (this.row === row) return;
     this.row = row;
+    $("detail").scrollTop = 0;
     $("detail-heading").textContent = row ? row.file.name : "No radiograph chosen";
     $("detail-empty").hidden = Boolean(row);
     $("detail-body").hidden = !row;
@@ -51,7 +55,7 @@ export class Detail {
     else if (this.row) {
       const words = document.createElement("p");
       words.className = "note";
-      words.textContent = "No answer yet. Choose the sex in the list, then predict.";
+      words.textContent = `No answer yet. ${this.row.next}`;
       place.append(words);
     }
     $("report-form").hidden = !source;
@@ -71,6 +75,7 @@ export class Detail {
     const heat = this.row.state === "ok";
     fill(this.form.elements.files, this.row.file);
     this.form.elements.sex.value = heat ? this.row.sex : "";
+    this.form.elements.age_source.value = this.row.form.elements.age_source.value;
     this.form.elements.heat.value = heat ? "yes" : "";
     window.htmx.trigger(this.form, "show-radiograph");
   }
@@ -98,8 +103,6 @@ export class Detail {
     const { elements } = $("report-form");
     const given = this.row.form.elements;
     fill(elements.files, this.row.file);
-    for (const name of ["age_years", "age_more_months", "birth_date", "taken_date", "height_cm", "sex"]) {
-      elements[name].value = given[name].value;
-    }
+    for (const name of CHILD) elements[name].value = given[name].value;
   }
 }

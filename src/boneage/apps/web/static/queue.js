@@ -2,10 +2,11 @@
 
 const USUAL_PAUSE_S = 2;
 const GONE = "The server does not answer.";
+const SIGNED_OUT = "You are signed out. Sign in again in a new tab, then go on here: the list stays.";
 
 /** What a refused request says of itself: problem+json (RFC 9457), or at least its status. */
 export function wordsOf(xhr) {
-  if (xhr.status === 401) return "You are signed out. Load the page again to sign in.";
+  if (xhr.status === 401) return SIGNED_OUT;
   try {
     const problem = JSON.parse(xhr.responseText);
     return problem.detail || problem.title;
@@ -20,7 +21,7 @@ export function pauseOf(xhr) {
 }
 
 export class Queue {
-  /** `most` on the way at once; `moved` is called at every step, `lost` when the server is gone. */
+  /** `most` on the way at once; `moved` is called at every step, `lost` with the reason when nothing can be sent. */
   constructor(most, moved, lost) {
     this.most = most;
     this.moved = moved;
@@ -53,6 +54,7 @@ export class Queue {
     row.form.addEventListener("input", () => this.remove(row));
     row.answer.addEventListener("htmx:afterSwap", () => {
       const line = row.answer.querySelector("[data-row]");
+      row.saved = false;
       if (line) row.say(line.dataset.status);
     });
     on("htmx:afterRequest", () => {
@@ -91,6 +93,7 @@ export class Queue {
   #refused(row, xhr) {
     if (xhr.status !== 429) {
       row.say("unsent", `Not predicted: ${wordsOf(xhr)}`);
+      if (xhr.status === 401) this.#stop("You are signed out.", xhr);
       return;
     }
     const seconds = pauseOf(xhr);
@@ -105,8 +108,13 @@ export class Queue {
   async #serverGone(row) {
     if (!(await row.readable())) return; // it was the file that could not be sent
     row.say("unsent", `Not predicted: ${GONE}`);
-    this.#drop("unsent", `Not sent: ${GONE}`);
-    this.lost();
+    this.#stop(GONE);
+  }
+
+  /** What waits would fare no better. */
+  #stop(why, xhr = null) {
+    this.#drop("unsent", `Not sent: ${why}`);
+    this.lost(xhr);
   }
 
   /** Take a row out, whatever its state. */

@@ -16,6 +16,7 @@ async function mayBeDicom(file) {
 
 const UNREADABLE = "Cannot be read here. Choose it again; of a folder, choose the files in it.";
 const MOST_TRIES = 5;
+const OF_AGE = ["age_years", "age_more_months", "birth_date"];
 
 export class Row {
   static count = 0;
@@ -24,6 +25,10 @@ export class Row {
     this.file = file;
     this.tooLarge = file.size > mostBytes;
     this.mostBytes = mostBytes;
+    this.read = false; // whether it is known what a header says
+    this.unasked = false; // whether nobody could be asked what it says
+    this.sexInFile = "";
+    this.filled = new Set(); // what the file said and nobody has changed: "sex", "age"
     this.tell = tell; // called with the row whenever its state has changed
     this.item = template.content.firstElementChild.cloneNode(true);
     this.form = this.item.querySelector("form");
@@ -33,7 +38,7 @@ export class Row {
     this.item.querySelector("legend").textContent = `Sex of the child on ${file.name}`;
     this.#makeIdsUnique();
     fill(this.form.elements.files, file);
-    this.form.addEventListener("input", () => this.#changed());
+    this.form.addEventListener("input", (event) => this.#changed(event.target.name));
     this.say("new");
   }
 
@@ -66,10 +71,34 @@ export class Row {
     return line ? JSON.parse(line.dataset.row) : null;
   }
 
+  get #fromFile() {
+    return this.filled.size ? ` From the file: ${[...this.filled].join(" and ")}.` : "";
+  }
+
+  /** What speaks against the chosen sex; empty if nothing does. */
+  get doubt() {
+    const differs = this.sexInFile && this.sex && this.sex !== this.sexInFile;
+    return differs ? `The file says ${this.sexInFile}, but ${this.sex} is chosen.` : "";
+  }
+
+  /** Whether it has an answer that is in no table that was saved. */
+  get unsaved() {
+    return Boolean(this.values) && !this.saved;
+  }
+
+  /** What is to be done for its answer, while there is none. */
+  get next() {
+    if (!this.read) return "The header of the file is being read.";
+    if (this.busy) return "It is on its way.";
+    if (["unsent", "cancelled"].includes(this.state)) return this.words;
+    return this.sex ? "Predict it in the list." : "Choose the sex in the list, then predict.";
+  }
+
   /** Take on a state and say it in words. */
   say(state, words = "") {
-    if (state === "new") {
-      words ||= this.sex ? `Ready.${this.fromFile ?? ""}` : "Choose the sex: it is never guessed.";
+    if (state === "new" && !words) {
+      words = this.sex ? `Ready.${this.#fromFile}` : "Choose the sex: it is never guessed.";
+      if (this.unasked) words += " What the file says of it could not be read.";
     }
     this.state = state;
     this.words = words;
@@ -77,8 +106,11 @@ export class Row {
     const place = this.item.querySelector(".state");
     place.textContent = words;
     place.hidden = !words;
+    const doubt = this.item.querySelector(".doubt");
+    doubt.textContent = this.doubt;
+    doubt.hidden = !this.doubt || state === "ok"; // the answer warns of it itself
     const send = this.item.querySelector(".send");
-    send.disabled = this.busy;
+    send.ariaDisabled = this.busy; // really disabled it would lose the focus
     send.textContent = this.values ? "Predict again" : "Predict";
     send.classList.toggle("main", !this.values);
     this.tell(this);
@@ -109,57 +141,75 @@ export class Row {
   }
 
   /** What is said of the child has changed: an answer was for something else. */
-  #changed() {
+  #changed(name) {
     this.answer.replaceChildren();
-    this.fromFile = "";
+    if (name === "sex") this.filled.delete("sex");
+    if (OF_AGE.includes(name)) {
+      this.filled.delete("age");
+      this.form.elements.age_source.value = "";
+    }
     this.say("new");
   }
 
   /** Fill in what a DICOM file says of the child, and mark it so. */
   async inspect() {
-    if (this.tooLarge) return this.say("unsent", this.problem());
-    if (!(await this.readable()) || !(await mayBeDicom(this.file))) return undefined;
-    this.say("new", "Reading the header.");
-    const body = new FormData();
-    body.append("files", this.file);
     try {
+      await this.#inspect();
+    } finally {
+      this.read = true;
+      this.tell(this);
+    }
+  }
+
+  async #inspect() {
+    if (this.tooLarge) return this.say("unsent", this.problem());
+    if (!(await this.readable())) return undefined;
+    try {
+      if (!(await mayBeDicom(this.file))) return undefined;
+      if (this.state === "new") this.say("new", "Reading the header.");
+      const body = new FormData();
+      body.append("files", this.file);
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
         const response = await fetch("/inspect", { method: "POST", body });
         if (response.ok) this.#fillIn(await response.json());
+        this.unasked = !response.ok;
         if (response.status !== 429) break;
         await new Promise((done) => { setTimeout(done, 1000 * response.headers.get("Retry-After")); });
       }
     } catch {
-      // Sending it will tell what is wrong; without the header the sex is simply not filled in.
+      this.unasked = true; // sending it will tell what is wrong
     }
-    return this.busy || this.values ? undefined : this.say("new");
+    const anew = this.state === "new" || this.filled.size;
+    return this.say(anew ? "new" : this.state, anew ? "" : this.words);
   }
 
   #fillIn(said) {
     const { elements } = this.form;
-    const [filled, words] = [[], []];
+    const words = [];
+    const free = !this.busy && !this.values; // what was sent stays as it was sent
     if (said.sex) {
+      this.sexInFile = said.sex;
       words.push(said.sex);
-      if (!elements.sex.value) {
+      if (free && !elements.sex.value) {
         elements.sex.value = said.sex;
-        filled.push("sex");
+        this.filled.add("sex");
       }
     }
     if (said.age_months !== null) {
       const tenths = Math.round(10 * said.age_months);
       const [years, months] = [Math.floor(tenths / 120), (tenths % 120) / 10];
       words.push(`${years} y ${months} m`);
-      if (!elements.age_years.value && !elements.birth_date.value) {
+      if (free && !elements.age_years.value && !elements.birth_date.value) {
         elements.age_years.value = years;
         elements.age_more_months.value = months;
-        filled.push("age");
+        elements.age_source.value = "file";
+        this.filled.add("age");
       }
     }
     if (said.taken) {
       words.push(`radiograph of ${said.taken}`);
-      elements.taken_date.value ||= said.taken;
+      if (free) elements.taken_date.value ||= said.taken;
     }
-    if (filled.length) this.fromFile = ` From the file: ${filled.join(" and ")}.`;
     const note = this.item.querySelector(".from-file");
     note.textContent = `The file says: ${words.join(", ")}.`;
     note.hidden = !words.length;

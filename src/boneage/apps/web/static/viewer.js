@@ -9,6 +9,11 @@ const ZOOM_STEP = 1.25;
 const MOST_SCALE = 16;
 const TOP = 65535;
 
+/** Write what has changed: an output is a live region, and what is written is read out. */
+function write(place, words) {
+  if (place.textContent !== words) place.textContent = words;
+}
+
 /** Decode a PNG in base64 without any colour management, which would change the grey. */
 async function bitmapOf(base64) {
   const text = atob(base64);
@@ -64,7 +69,7 @@ export class Viewer {
     this.sheet = new OffscreenCanvas(width, height);
     this.image = new ImageData(width, height);
     this.canvas.setAttribute("aria-label", `Radiograph ${name}`);
-    this.words.textContent = "";
+    write(this.words, "");
     this.root.dataset.shown = name;
     this.#showHeatScale(fragment);
     if (keep) this.#develop();
@@ -78,7 +83,7 @@ export class Viewer {
     this.picture = null;
     delete this.root.dataset.shown;
     this.canvas.setAttribute("aria-label", "No radiograph");
-    this.words.textContent = words;
+    write(this.words, words);
     this.root.querySelector(".heat").hidden = true;
     this.#draw();
   }
@@ -160,9 +165,8 @@ export class Viewer {
     const { picture, sliders } = this;
     for (const input of Object.values(sliders)) input.disabled = !picture;
     for (const button of this.root.querySelectorAll("[data-do]")) button.disabled = !picture;
-    this.root.querySelector(".zoom").textContent = picture
-      ? `${Math.round(100 * this.view.scale * (window.devicePixelRatio || 1))} %`
-      : "";
+    const zoomed = picture ? this.view.scale * (window.devicePixelRatio || 1) : 0;
+    write(this.root.querySelector(".zoom"), picture ? `${Math.round(100 * zoomed)} %` : "");
     if (!picture) return;
     const unit = (picture.last - picture.first) / TOP;
     const value = (level) => picture.first + level * unit;
@@ -170,7 +174,7 @@ export class Viewer {
     const range = (input, min, max, now) => {
       const step = digits ? (max - min) / 1000 : 1;
       Object.assign(input, { step, min, max, value: now });
-      input.nextElementSibling.textContent = now.toFixed(digits);
+      write(input.nextElementSibling, now.toFixed(digits));
     };
     const [dark, bright] = [value(picture.darkest), value(picture.brightest)];
     range(sliders.width, digits ? unit : 1, Math.max(bright - dark, 1e-6), (this.high - this.low) * unit);
@@ -179,7 +183,7 @@ export class Viewer {
     const colours = this.root.querySelector(".scale .colours");
     colours?.setAttribute("fill-opacity", this.heatShown ? this.opacity : 0);
     const shown = this.heatShown ? `${Math.round(100 * this.opacity)} %` : "off";
-    sliders.opacity.nextElementSibling.textContent = shown;
+    write(sliders.opacity.nextElementSibling, shown);
     sliders.opacity.setAttribute("aria-valuetext", shown);
     this.root.querySelector('[data-do="invert"]').setAttribute("aria-pressed", this.inverted);
   }
