@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,6 +63,16 @@ def takes_nothing(connection: socket.socket) -> bool:
     except ConnectionError:
         return True
     return False
+
+
+def test_a_caller_that_breaks_off_is_no_fault(api: ApiServer) -> None:
+    for _ in range(50):
+        with connected(str(api.http.base_url)) as connection:
+            # Without lingering, closing resets the connection.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(UNREAD["other name"][0])
+    assert api.http.get("/health").status_code == 200
+    assert "unexpected" not in api.log
 
 
 def test_an_answer_that_comes_early_is_not_lost(api: ApiServer) -> None:

@@ -1,6 +1,7 @@
 """Connections below the app: how many there may be, and how long one may say or take nothing."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -179,7 +180,8 @@ class _Outlet:
             self._inner.close()
             return
         self._inner.resume_reading()
-        self._inner.write_eof()
+        with contextlib.suppress(OSError):  # the caller has broken the connection off
+            self._inner.write_eof()
         self._end = self._loop.call_later(self._times.rest_s, self._inner.close)
 
     def is_closing(self) -> bool:
