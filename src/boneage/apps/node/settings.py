@@ -1,11 +1,11 @@
 """What a node is told: who it is, where results go, and how much it takes."""
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from boneage.apps.checking import is_loopback, require_within
 from boneage.errors import SettingsError
 
 __all__ = ["Limits", "NodeSettings", "Peer", "Retries", "check_ae_title", "default_queue"]
@@ -94,14 +94,14 @@ class Limits:
     reserve_mb: int = 200
 
     def __post_init__(self) -> None:
-        _within("--max-mb", self.instance_mb, 1, 2000)
-        _within("--max-waiting", self.waiting, 1, 10_000_000)
-        _within("--max-associations", self.associations, 1, 256)
-        _within("--max-pdu", self.pdu_bytes, 4096, 1_048_576)
-        _within("--timeout", self.timeout_s, 1, 3600)
-        _within("--reserve-mb", self.reserve_mb, 0, 10_000_000)
+        require_within("--max-mb", self.instance_mb, 1, 2000)
+        require_within("--max-waiting", self.waiting, 1, 10_000_000)
+        require_within("--max-associations", self.associations, 1, 256)
+        require_within("--max-pdu", self.pdu_bytes, 4096, 1_048_576)
+        require_within("--timeout", self.timeout_s, 1, 3600)
+        require_within("--reserve-mb", self.reserve_mb, 0, 10_000_000)
         if self.per_minute is not None:
-            _within("--max-per-minute", self.per_minute, 1, 10_000_000)
+            require_within("--max-per-minute", self.per_minute, 1, 10_000_000)
 
     @property
     def instance_bytes(self) -> int:
@@ -131,9 +131,9 @@ class Retries:
     work_s: float = 300
 
     def __post_init__(self) -> None:
-        _within("--retry-first", self.first_s, 0.01, 3600)
-        _within("--retry-most", self.most_s, self.first_s, 86400)
-        _within("--work-timeout", self.work_s, 1, 86400)
+        require_within("--retry-first", self.first_s, 0.01, 3600)
+        require_within("--retry-most", self.most_s, self.first_s, 86400)
+        require_within("--work-timeout", self.work_s, 1, 86400)
 
     def pause_s(self, tries: int) -> float:
         """Seconds to wait after so many tries in a row, 1 or more, have failed."""
@@ -179,28 +179,14 @@ class NodeSettings:
         check_ae_title(self.ae_title, "--ae-title")
         for title in self.allow:
             check_ae_title(title, "--allow")
-        _within("--port", self.port, 0, 65535)
-        _within("--workers", self.workers, 1, 64)
-        _within("--keep-days", self.keep_days, 0, 3650)
-        _within("--remember-days", self.remember_days, 1, 3650)
+        require_within("--port", self.port, 0, 65535)
+        require_within("--workers", self.workers, 1, 64)
+        require_within("--keep-days", self.keep_days, 0, 3650)
+        require_within("--remember-days", self.remember_days, 1, 3650)
         if self.health_port is not None:
-            _within("--health-port", self.health_port, 0, 65535)
-        if not self.allow and not _is_loopback(self.host):
+            require_within("--health-port", self.health_port, 0, 65535)
+        if not self.allow and not is_loopback(self.host):
             raise SettingsError(
                 f"--host {self.host} can be reached from other machines: say with --allow AET "
                 "which AE titles may call."
             )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _within(option: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise SettingsError(f"{option} must be within {least:g} to {most:g}, not {value:g}.")

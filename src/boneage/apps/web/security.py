@@ -8,9 +8,10 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from boneage.apps.checking import is_loopback
 from boneage.apps.web.problems import ProblemError, problem_response
 from boneage.apps.web.sessions import Sessions, cookie_in
-from boneage.apps.web.settings import ServeSettings, is_loopback
+from boneage.apps.web.settings import ServeSettings
 
 __all__ = ["CSP", "SECURITY_HEADERS", "Guard"]
 

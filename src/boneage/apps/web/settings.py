@@ -1,17 +1,17 @@
 """What a server is told: where it listens, who may ask, and how much it takes."""
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from boneage.apps.checking import is_loopback, require_within
 from boneage.apps.exits import DEBUG_VARIABLE
 from boneage.errors import InputError, SettingsError
 from boneage.inference.session import available_cpus
 from boneage.radiographs.readers import ReadLimits
 
-__all__ = ["MEGABYTE", "Limits", "ServeSettings", "debugging", "is_loopback", "read_token"]
+__all__ = ["MEGABYTE", "Limits", "ServeSettings", "debugging", "read_token"]
 
 MEGABYTE = 1_000_000
 """Bytes."""
@@ -51,15 +51,15 @@ class Limits:
     connections: int = 512
 
     def __post_init__(self) -> None:
-        _within("--max-mb", self.file_mb, 1, 2000)
-        _within("--max-request-mb", self.request_mb, 1, 4000)
-        _within("--max-held-mb", self.held_mb, self.request_mb, 64_000)
-        _within("--max-files", self.files, 1, 10_000)
-        _within("--max-pixels", self.pixels, 1, 250_000_000)
-        _within("--max-waiting", self.waiting, 1, 100_000)
-        _within("--upload-timeout", self.upload_s, 1, 3600)
-        _within("--work-timeout", self.work_s, 1, 3600)
-        _within("--max-connections", self.connections, 1, 10_000)
+        require_within("--max-mb", self.file_mb, 1, 2000)
+        require_within("--max-request-mb", self.request_mb, 1, 4000)
+        require_within("--max-held-mb", self.held_mb, self.request_mb, 64_000)
+        require_within("--max-files", self.files, 1, 10_000)
+        require_within("--max-pixels", self.pixels, 1, 250_000_000)
+        require_within("--max-waiting", self.waiting, 1, 100_000)
+        require_within("--upload-timeout", self.upload_s, 1, 3600)
+        require_within("--work-timeout", self.work_s, 1, 3600)
+        require_within("--max-connections", self.connections, 1, 10_000)
 
     @property
     def file_bytes(self) -> int:
@@ -112,8 +112,8 @@ class ServeSettings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        _within("--port", self.port, 0, 65535)
-        _within("--workers", self.workers, 1, 64)
+        require_within("--port", self.port, 0, 65535)
+        require_within("--workers", self.workers, 1, 64)
         if self.level is not None and not 0 < self.level < 1:
             raise SettingsError(f"--level must be above 0 and below 1, not {self.level:g}.")
         for name in self.allow_host:
@@ -166,18 +166,3 @@ def read_token(path: Path | None, variable: str | None) -> str | None:
 def debugging() -> bool:
     """Whether ``BONEAGE_DEBUG`` asks for what may quote a file or name a patient."""
     return os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _within(option: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise SettingsError(f"{option} must be within {least:g} to {most:g}, not {value:g}.")
