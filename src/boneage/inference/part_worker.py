@@ -5,7 +5,6 @@ is sent is bytes, because file names need not be valid text.
 """
 
 import dataclasses
-import io
 import json
 import os
 import pickle
@@ -24,7 +23,7 @@ from boneage.inference.bundle import Bundle
 from boneage.inference.inputs import InputFile
 from boneage.inference.parts import Part
 from boneage.inference.predictor import Predictor
-from boneage.inference.rows import Row, csv_rows
+from boneage.inference.rows import Row, csv_bytes
 from boneage.inference.run import SexTable, predict_rows
 from boneage.radiographs.radiograph import Sex
 
@@ -145,7 +144,7 @@ class PartWorker:
             fault = RuntimeError(f"in a worker:\n{traceback.format_exc()}")
             return {**result, "error": pickle.dumps(fault)}
         statuses = json.dumps(Counter(row.status for row in rows))
-        return {**result, "table": _table(rows), "statuses": statuses}
+        return {**result, "table": csv_bytes(rows), "statuses": statuses}
 
     def _rows(self, files: list[InputFile], labels: "_PartSexes") -> Iterable[Row]:
         task = self._task
@@ -195,11 +194,3 @@ def _check_reachable(files: Iterable[InputFile]) -> None:
             f"{socket.gethostname()} sees none of {len(paths)} inputs, the first being {paths[0]}. "
             "The radiographs must be reachable under the same path on every machine of the cluster."
         )
-
-
-def _table(rows: Iterable[Row]) -> bytes:
-    stream = io.StringIO()
-    write = csv_rows(stream)
-    for row in rows:
-        write(row)
-    return stream.getvalue().encode("utf-8", "surrogateescape")

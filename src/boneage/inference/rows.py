@@ -23,6 +23,7 @@ __all__ = [
     "Row",
     "Status",
     "check_table_path",
+    "csv_bytes",
     "csv_rows",
     "json_rows",
     "open_table",
@@ -134,6 +135,15 @@ def csv_rows(stream: TextIO) -> Callable[[Row], None]:
 
     write_line(COLUMNS)
     return lambda row: write_line("" if value is None else value for value in row.values().values())
+
+
+def csv_bytes(rows: Iterable[Row]) -> bytes:
+    """The whole table in its CSV form, as a file holds it."""
+    stream = io.StringIO()
+    write = csv_rows(stream)
+    for row in rows:
+        write(row)
+    return stream.getvalue().encode("utf-8", "surrogateescape")
 
 
 @contextlib.contextmanager

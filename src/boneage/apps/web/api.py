@@ -1,7 +1,6 @@
 """The routes for programs."""
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import ValidationError
@@ -25,10 +24,10 @@ from boneage.apps.web.schema import (
 from boneage.apps.web.settings import ServeSettings
 from boneage.apps.web.uploads import open_form
 from boneage.growth.sds import Norm
-from boneage.inference.rows import Row, csv_rows
+from boneage.inference.rows import csv_bytes
 from boneage.radiographs.radiograph import Sex
 
-__all__ = ["CSV_TYPE", "add_api", "csv_text"]
+__all__ = ["CSV_TYPE", "add_api"]
 
 CSV_TYPE = "text/csv; charset=utf-8"
 
@@ -46,7 +45,7 @@ def add_api(app: FastAPI, engine: Engine, settings: ServeSettings) -> None:
             jobs = jobs_of_form(form, _said_in(_fields_of(form.fields)))
             answers = await ask(request, engine, jobs)
         if _wants_csv(request):
-            return Response(csv_text([answer.row for answer in answers]), media_type=CSV_TYPE)
+            return Response(csv_bytes(answer.row for answer in answers), media_type=CSV_TYPE)
         rows = [PredictionRow.of(answer) for answer in answers]
         body = Predictions(model=model, rows=rows).model_dump_json()
         return Response(body, media_type="application/json")
@@ -116,15 +115,6 @@ def _said_in(fields: PredictionFields) -> Job:
         norm=Norm(fields.norm),
         wants=Wants(heat_map=fields.heat_map),
     )
-
-
-def csv_text(rows: Sequence[Row]) -> bytes:
-    """The table that ``boneage predict`` writes."""
-    stream = io.StringIO()
-    write = csv_rows(stream)
-    for row in rows:
-        write(row)
-    return stream.getvalue().encode("utf-8", "surrogateescape")
 
 
 def _wants_csv(request: Request) -> bool:

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from boneage.apps.web.api import CSV_TYPE, csv_text
+from boneage.apps.web.api import CSV_TYPE
 from boneage.apps.web.asking import ask
 from boneage.apps.web.engine import Engine
 from boneage.apps.web.jobs import Answer, Inspect, Wants
@@ -26,7 +26,7 @@ from boneage.apps.web.rendering import Render, renderer
 from boneage.apps.web.settings import ServeSettings
 from boneage.apps.web.uploads import fields_in, open_body, open_form
 from boneage.apps.web.viewing import plain_pictures, scale_stops
-from boneage.inference.rows import Row, json_rows
+from boneage.inference.rows import Row, csv_bytes, json_rows
 from boneage.reports.child_words import OVERLAY_CAPTION
 from boneage.reports.words import percent
 
@@ -183,7 +183,7 @@ class _Pages:
             raise ProblemError(422, "The format must be csv or json.")
         headers = {"Content-Disposition": _disposition("attachment", f"bone-ages.{suffix}")}
         if suffix == "csv":
-            return Response(csv_text(rows), media_type=CSV_TYPE, headers=headers)
+            return Response(csv_bytes(rows), media_type=CSV_TYPE, headers=headers)
         return Response(_json_text(rows), media_type="application/json", headers=headers)
 
 
