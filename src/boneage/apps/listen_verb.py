@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from boneage.apps.prediction_inputs import ModelOption
 from boneage.errors import require_extra
 
 __all__ = ["listen"]
@@ -45,14 +46,7 @@ def listen(
             "~/.local/state.",
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="BUNDLE",
-            help="Model: a bundle folder or zip. Without it the one in $BONEAGE_MODEL, else the "
-            "one that comes with boneage.",
-        ),
-    ] = None,
+    model: ModelOption = None,
     workers: Annotated[
         int, typer.Option(metavar="N", help="Processes that predict, 1 to 64, of a core each.")
     ] = 1,

@@ -13,6 +13,7 @@ from boneage.apps.prediction_inputs import (
     Inputs,
     Intake,
     LabelTableOption,
+    ModelOption,
     SexOption,
     read_given,
 )
@@ -29,14 +30,7 @@ def predict(
     inputs: Inputs,
     labels: LabelTableOption = None,
     sex: SexOption = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="BUNDLE",
-            help="Model: a bundle folder or zip. Without it the one in $BONEAGE_MODEL, else the "
-            "one that comes with boneage.",
-        ),
-    ] = None,
+    model: ModelOption = None,
     level: Annotated[
         float | None,
         typer.Option(

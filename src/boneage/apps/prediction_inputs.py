@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from boneage.inference.inputs import InputFile
     from boneage.radiographs.radiograph import Sex
 
-__all__ = ["Given", "Inputs", "Intake", "LabelTableOption", "SexOption", "read_given"]
+__all__ = [
+    "Given",
+    "Inputs",
+    "Intake",
+    "LabelTableOption",
+    "ModelOption",
+    "SexOption",
+    "read_given",
+]
 
 Inputs = Annotated[
     list[str],
@@ -26,6 +34,15 @@ LabelTableOption = Annotated[
         metavar="CSV",
         help="Table that gives the sex by id, the file name without its suffix. Columns: id "
         "and male (True/False) or sex (F/M).",
+    ),
+]
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="BUNDLE",
+        help="Model: a bundle folder or zip. Without it the one in $BONEAGE_MODEL, else the "
+        "one that comes with boneage.",
     ),
 ]
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from boneage.apps.prediction_inputs import ModelOption
 from boneage.errors import require_extra
 
 __all__ = ["serve"]
@@ -28,14 +29,7 @@ def serve(
             metavar="N", help="Processes that predict, 1 to 64. Default: one for each core."
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="BUNDLE",
-            help="Model: a bundle folder or zip. Without it the one in $BONEAGE_MODEL, else the "
-            "one that comes with boneage.",
-        ),
-    ] = None,
+    model: ModelOption = None,
     level: Annotated[
         float | None,
         typer.Option(
