@@ -5,7 +5,6 @@ neither a place on this machine nor a line of the program.
 """
 
 import contextlib
-import dataclasses
 import os
 import queue
 import signal
@@ -151,20 +150,12 @@ def _judge(predictor: Predictor, job: Job, settings: ServeSettings) -> Answer:
     visit = assess(row, facts, job.norm, predictor.level)
     prediction = answer if isinstance(answer, Prediction) else None
     heat_map = None if prediction is None else prediction.heat_map
-    wants = job.wants
-    made = Answer(
-        visit=visit,
-        norm=job.norm,
-        level=None if prediction is None else prediction.level,
-        warnings=() if prediction is None else prediction.warnings,
-        age_source=age_source,
-        in_file=in_file,
-    )
-    if radiograph is not None and wants.picture:
-        made = dataclasses.replace(made, picture=picture_of(radiograph))
-    if radiograph is not None and wants.heat_map and heat_map is not None:
-        made = dataclasses.replace(made, overlay=overlay_of(radiograph, heat_map))
-    if wants.report:
+    picture = overlay = report = None
+    if radiograph is not None and job.wants.picture:
+        picture = picture_of(radiograph)
+    if radiograph is not None and job.wants.heat_map and heat_map is not None:
+        overlay = overlay_of(radiograph, heat_map)
+    if job.wants.report:
         report = child_report_html(
             row.id,
             [visit],
@@ -175,8 +166,17 @@ def _judge(predictor: Predictor, job: Job, settings: ServeSettings) -> Answer:
             radiograph=radiograph,
             answer=prediction,
         )
-        made = dataclasses.replace(made, report=report)
-    return made
+    return Answer(
+        visit=visit,
+        norm=job.norm,
+        level=None if prediction is None else prediction.level,
+        warnings=() if prediction is None else prediction.warnings,
+        age_source=age_source,
+        in_file=in_file,
+        picture=picture,
+        overlay=overlay,
+        report=report,
+    )
 
 
 def _predicted(
