@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from boneage import Data
 from boneage.errors import BundleError, InputError, SettingsError, TrainingError
+from boneage.inference.bundle import Bundle
 from boneage.network.build import build_network
 from boneage.network.efficientnet import EfficientNetLite
 from boneage.radiographs.phantom import write_phantom_dataset
@@ -92,6 +93,50 @@ def test_a_fold_trains_on_from_its_own_network(
     name = "body.blocks.2.project.0.weight"
     assert torch.equal(after[name], before[name])
     assert not torch.allclose(after["body.answer.weight"], before["body.answer.weight"], rtol=1e-2)
+
+
+def test_a_stage_may_have_a_size_of_its_own(data: Data, tmp_path: Path) -> None:
+    larger = SETTINGS.updated(size_px=48)
+    preparation = PreparationSettings(size_px=48, reduce_to=1.25)
+    run = crossval_run(
+        Data(data.records[0].path.parent.parent, preparation=preparation),
+        larger,
+        tmp_path / "sizes",
+        folds=2,
+        only=(1,),
+        before=(SETTINGS,),
+        workers=1,
+        progress=False,
+    )
+    sides = []
+    for folder in (run.path / "stage-1" / "fold-1", run.path / "fold-1"):
+        card = Bundle.open(folder / "bundle").card
+        assert card.preparation is not None
+        preparation = PreparationSettings.from_dict(dict(card.preparation))
+        assert preparation.size_px == card.size_px
+        assert preparation.short_side_px == 60
+        sides.append(card.size_px)
+    assert sides == [32, 48]
+    first, second = weights(run.path / "stage-1" / "fold-1"), weights(run.path / "fold-1")
+    # One epoch moves the filters a little; those of another start are nothing like them.
+    name = "body.stem.0.weight"
+    both = torch.stack([first[name].flatten(), second[name].flatten()])
+    assert torch.corrcoef(both)[0, 1] > 0.9
+
+
+def test_stages_of_several_sizes_need_prepared_images(data: Data, tmp_path: Path) -> None:
+    bare = Data(data.records[0].path.parent.parent, preparation=None)
+    with pytest.raises(SettingsError, match="32 and 48 px"):
+        crossval_run(
+            bare,
+            SETTINGS.updated(size_px=48),
+            tmp_path / "bare",
+            folds=2,
+            before=(SETTINGS,),
+            progress=False,
+        )
+    assert not (tmp_path / "bare").exists()
+    assert bare.at_size(48) is bare
 
 
 def test_networks_of_other_folds_are_refused(

@@ -166,6 +166,26 @@ class Data:
         part._note = note
         return part
 
+    def at_size(self, size_px: int) -> "Data":
+        """The same radiographs, prepared as squares of another side.
+
+        Args:
+            size_px: Side in pixels.
+
+        Returns:
+            These radiographs; what is reduced first is reduced to the same short side as here.
+            Without preparation this data itself: then the images are what they are.
+
+        Raises:
+            SettingsError: The size is out of range.
+        """
+        if self.preparation is None or size_px == self.preparation.size_px:
+            return self
+        other = copy.copy(self)
+        other.preparation = self.preparation.at_size(size_px)
+        other._test = None if self._test is None else self._test.at_size(size_px)
+        return other
+
     def summary(self) -> str:
         """One line for the screen: how many were paired, how many were left out and why."""
         count = f"{len(self):,}"

@@ -74,6 +74,15 @@ class PreparationSettings:
         """Short side that larger radiographs are first reduced to, in pixels; 0 for none."""
         return round(self.reduce_to * self.size_px)
 
+    def at_size(self, size_px: int) -> "PreparationSettings":
+        """The same for another size: larger radiographs are first reduced to the same side.
+
+        Raises:
+            SettingsError: The size is out of range, or ``reduce_to`` would be.
+        """
+        share = self.reduce_to * self.size_px / size_px if size_px > 0 else self.reduce_to
+        return dataclasses.replace(self, size_px=size_px, reduce_to=share)
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
         return dataclasses.asdict(self)

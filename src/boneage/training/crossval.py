@@ -84,7 +84,8 @@ def crossval_run(
             them, and the finished model is measured on them once, at the end.
         card: What the card of the finished model is to say; see ``CARD_TEXTS``.
         before: Stages of training that each fold goes through first, every one from the weights
-            that the one before it left.
+            that the one before it left. A stage of another size learns from the same radiographs,
+            prepared at its own.
         start_from: The run folder of an earlier cross-validation over the same folds, or its
             ensemble: each fold trains on from its own network there, without ``before``.
         resume: Go on with the run in ``out``.
@@ -105,6 +106,7 @@ def crossval_run(
     """
     _check(data, settings, folds, only, result, test)
     stages = _stages(settings, before, choose, start_from)
+    _check_sizes(data, stages)
     if start_from is not None and result == "refit":
         check_refit_start(start_from)
     training, held_out = _set_apart(data, split)
@@ -212,6 +214,23 @@ def _stages(
             'could train on from: leave out --start-from, and "before" in the recipe.'
         )
     return [*before, settings] if start_from is None else [settings]
+
+
+def _check_sizes(data: Data, stages: Sequence[TrainingSettings]) -> None:
+    """Refuse stages of several sizes where the images are taken as they are.
+
+    Raises:
+        SettingsError: They are not prepared, so they have one size only.
+    """
+    sizes = {stage.size_px for stage in stages}
+    if data.preparation is None and len(sizes) > 1:
+        raise SettingsError(
+            f"The stages are of {' and '.join(map(str, sorted(sizes)))} px, and images that are "
+            "not prepared have one size. Give all stages the same size, or let the images be "
+            "prepared."
+        )
+    for size in sizes:
+        data.at_size(size)  # raises for a size that the preparation cannot be at
 
 
 def _set_apart(data: Data, split: Path | None) -> tuple[Data, Data | None]:

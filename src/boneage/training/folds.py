@@ -122,7 +122,7 @@ def train_fold(
             search = fold_folder(out / "search", fold)
             settings = chosen_settings(choose, learned, settings, folder, search)
         train_run(
-            training,
+            training.at_size(settings.size_px),
             settings,
             folder,
             split=table,

@@ -33,7 +33,7 @@ class Recipe:
         preparation: How to prepare, but for the size, which is that of ``settings``.
         card: Texts for the card: any of ``CARD_TEXTS``.
         before: Stages of training that come first, each from the weights that the one before it
-            left: what is otherwise than in ``settings``. Cross-validation runs them.
+            left: what is otherwise than in ``settings``, the size too. Cross-validation runs them.
     """
 
     settings: TrainingSettings = field(default_factory=TrainingSettings)

@@ -86,7 +86,8 @@ def refit_network(
             settings = chosen_settings(choose, training, stage, folder, out / "search" / REFIT)
         epochs = _epochs(settings, folder.parent, folds)
         settings = settings.updated(keep="last", epochs=epochs, seed=stages[-1].seed)
-        _train_on_all(training, settings, folder, f"{out.name} refit", start, workers, progress)
+        at_its_size = training.at_size(settings.size_px)
+        _train_on_all(at_its_size, settings, folder, f"{out.name} refit", start, workers, progress)
 
     start = None if start_from is None else read_start(start_from / REFIT)
     train_stages(stages, out, lambda run: run / REFIT, start, train)
