@@ -190,6 +190,9 @@ def test_stages_of_a_recipe_differ_from_its_settings(tmp_path: Path) -> None:
     first, second = read_recipe(file).stages_before({"epochs": 9, "batch_size": 5})
     assert (first.epochs, first.batch_size, first.seed) == (2, 5, 3)
     assert (second.epochs, second.augmentation.jpeg) == (7, 0.5)
+    file.write_text(json.dumps({"before": [{"size_px": 64}, {"epochs": 2}]}))
+    sizes = [stage.size_px for stage in read_recipe(file).stages_before({"size_px": 96})]
+    assert sizes == [64, 96]
     assert Recipe().stages_before({}) == ()
 
 

@@ -18,8 +18,10 @@ CARD_TEXTS = ("name", "version", "licence", "terms", "intended_use", "limits", "
 
 _PARTS = ("settings", "preparation", "card")
 _BEFORE = "before"
-# What a stage has of its own, whatever the command line says of the last one.
+# What a stage has of its own, whatever the command line says of the last one; the size, if it
+# names one.
 _OF_A_STAGE = ("epochs",)
+_SIZE = "size_px"
 # What the config.json of a run holds beside them.
 _OF_A_RUN = ("boneage_version", "folds", "data", "start_sha256", "starts_from_trained", "searched")
 
@@ -71,7 +73,7 @@ class Recipe:
         return tuple(
             dataclasses.replace(
                 self, settings=self.settings.updated(**stage), before=()
-            ).settings_with(fixed)
+            ).settings_with({**fixed, **{_SIZE: stage.get(_SIZE, fixed.get(_SIZE))}})
             for stage in self.before
         )
 
