@@ -115,7 +115,7 @@ def test_reducing_by_samples_has_the_shape_of_reducing_by_means(
 
 
 def test_reducing_by_samples_aliases_what_means_smooth_away() -> None:
-    # Stripes of two pixels, finer than the wanted scale and coarser than three times of it.
+    # Stripes of two pixels, finer than the wanted scale and coarser than nine times of it.
     stripes = np.tile(np.array([0, 0, 255, 255], np.uint8), (300, 75))
     smooth, sampled = (reduce_to(stripes, 100, method=name) for name in ("means", "samples"))
     assert smooth.std() < 0.6 * sampled.std()
@@ -124,9 +124,9 @@ def test_reducing_by_samples_aliases_what_means_smooth_away() -> None:
 
 
 def test_reducing_by_samples_takes_the_middles_of_a_square_grid() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8)
-    # At most three times as large: nothing is averaged, every third pixel is taken.
-    assert np.array_equal(reduce_to(image, 100, method="samples"), image[1::3, 1::3])
+    image = np.random.default_rng(0).integers(0, 256, (900, 900), dtype=np.uint8)
+    # At most nine times as large: nothing is averaged, every ninth pixel is taken.
+    assert np.array_equal(reduce_to(image, 100, method="samples"), image[4::9, 4::9])
 
 
 def test_an_unknown_way_of_reducing_is_refused() -> None:

@@ -23,7 +23,10 @@ __all__ = [
 REDUCTIONS = ("means", "samples")
 """How larger radiographs can be reduced; see :func:`reduce_to`."""
 
-FINER = 3
+FINER = 9
+"""To how many times the wanted size ``samples`` is antialiased; odd, so that samples are in the middle
+of what they stand for. The fewer, the older the shipped model takes a full-resolution file to be."""
+
 MIN_SIZE_PX = 16
 MAX_SIZE_PX = 4096
 
@@ -94,7 +97,7 @@ def reduce_to(pixels: NDArray[Any], short_side_px: int, *, method: str = "means"
     Args:
         pixels: Grey values, shape (height, width), uint8, uint16 or float32. Not changed.
         short_side_px: Wanted short side in pixels; 0 leaves every picture as it is.
-        method: ``means`` (means over areas: antialiased) or ``samples``: means over areas to three
+        method: ``means`` (means over areas: antialiased) or ``samples``: means over areas to nine
             times the wanted size, of which a square grid of samples is taken and stretched back to
             the aspect. Image collections for learning are often reduced without antialiasing, and
             a network that has only seen those takes a smooth picture for another one.
