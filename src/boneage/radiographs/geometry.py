@@ -24,8 +24,11 @@ REDUCTIONS = ("means", "samples")
 """How larger radiographs can be reduced; see :func:`reduce_to`."""
 
 FINER = 9
-"""To how many times the wanted size ``samples`` is antialiased; odd, so that samples are in the middle
-of what they stand for. The fewer, the older the shipped model takes a full-resolution file to be."""
+"""To how many times the wanted size ``samples`` is antialiased.
+
+Odd, so that samples are in the middle of what they stand for. The fewer, the older the shipped
+model takes a full-resolution file to be.
+"""
 
 MIN_SIZE_PX = 16
 MAX_SIZE_PX = 4096

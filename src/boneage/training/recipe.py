@@ -73,7 +73,7 @@ class Recipe:
         return tuple(
             dataclasses.replace(
                 self, settings=self.settings.updated(**stage), before=()
-            ).settings_with({**fixed, **{_SIZE: stage.get(_SIZE, fixed.get(_SIZE))}})
+            ).settings_with({**fixed, _SIZE: stage.get(_SIZE, fixed.get(_SIZE))})
             for stage in self.before
         )
 
