@@ -28,24 +28,26 @@ SETTINGS = TrainingSettings(
     architecture="efficientnet", stages=3, hidden=8, loss="distribution", flip=0.0
 )  # fmt: skip
 
+FIRST = SETTINGS.updated(size_px=48)
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     place = tmp_path_factory.mktemp("data") / "phantoms"
     folder = write_phantom_dataset(place, 24, seed=5, height_px=80, workers=1)
-    return Data(folder, preparation=PreparationSettings(size_px=32))
+    return Data(folder, preparation=PreparationSettings(size_px=32, reduce_to=1.875))
 
 
 @pytest.fixture(scope="module")
 def staged(data: Data, tmp_path_factory: pytest.TempPathFactory) -> CrossvalRun:
-    """One of two folds, in two stages; the second keeps the first two blocks."""
+    """One of two folds, in two stages; the second keeps two blocks and has smaller images."""
     return crossval_run(
         data,
         SETTINGS.updated(frozen_blocks=2),
         tmp_path_factory.mktemp("runs") / "staged",
         folds=2,
         only=(1,),
-        before=(SETTINGS,),
+        before=(FIRST,),
         workers=1,
         progress=False,
     )
@@ -72,7 +74,7 @@ def test_the_config_names_the_stages(staged: CrossvalRun) -> None:
     assert [stage["frozen_blocks"] for stage in config["before"]] == [0]
     assert config["settings"]["frozen_blocks"] == 2
     recipe = read_recipe(staged.path / "config.json")
-    assert recipe.stages_before({}) == (SETTINGS,)
+    assert recipe.stages_before({}) == (FIRST,)
 
 
 def test_a_fold_trains_on_from_its_own_network(
@@ -95,33 +97,16 @@ def test_a_fold_trains_on_from_its_own_network(
     assert not torch.allclose(after["body.answer.weight"], before["body.answer.weight"], rtol=1e-2)
 
 
-def test_a_stage_may_have_a_size_of_its_own(data: Data, tmp_path: Path) -> None:
-    larger = SETTINGS.updated(size_px=48)
-    preparation = PreparationSettings(size_px=48, reduce_to=1.25)
-    run = crossval_run(
-        Data(data.records[0].path.parent.parent, preparation=preparation),
-        larger,
-        tmp_path / "sizes",
-        folds=2,
-        only=(1,),
-        before=(SETTINGS,),
-        workers=1,
-        progress=False,
-    )
+def test_a_stage_may_have_a_size_of_its_own(staged: CrossvalRun) -> None:
     sides = []
-    for folder in (run.path / "stage-1" / "fold-1", run.path / "fold-1"):
+    for folder in (staged.path / "stage-1" / "fold-1", staged.path / "fold-1"):
         card = Bundle.open(folder / "bundle").card
         assert card.preparation is not None
         preparation = PreparationSettings.from_dict(dict(card.preparation))
         assert preparation.size_px == card.size_px
         assert preparation.short_side_px == 60
         sides.append(card.size_px)
-    assert sides == [32, 48]
-    first, second = weights(run.path / "stage-1" / "fold-1"), weights(run.path / "fold-1")
-    # One epoch moves the filters a little; those of another start are nothing like them.
-    name = "body.stem.0.weight"
-    both = torch.stack([first[name].flatten(), second[name].flatten()])
-    assert torch.corrcoef(both)[0, 1] > 0.9
+    assert sides == [48, 32]
 
 
 def test_stages_of_several_sizes_need_prepared_images(data: Data, tmp_path: Path) -> None:
