@@ -8,6 +8,7 @@ by ``benchmarks/crop.py`` on the even ids of the annotated RSNA radiographs.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from boneage.radiographs.crop_lines import straight_edges
 
-__all__ = ["Candidate", "Mask", "best_candidate", "candidates"]
+__all__ = ["Mask", "best_candidate"]
 
 Mask = NDArray[np.uint8]
 
@@ -41,7 +42,7 @@ least had 2.7; noise has 1.0."""
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class _Candidate:
     """A part of the picture that may be the hand.
 
     Attributes:
@@ -66,10 +67,9 @@ def best_candidate(image: NDArray[np.float32]) -> tuple[Mask | None, str]:
     Returns:
         Its mask and an empty text, or None and why nothing was found.
     """
-    found, steepness = _search(image)
-    if not found:
+    best, steepness = _search(image)
+    if best is None:
         return None, "nothing in the image has the size and shape of a hand"
-    best = max(found, key=lambda candidate: candidate.score)
     if best.shape < MIN_SHAPE:
         return None, "nothing in the image has the shape of a hand"
     if best.contrast < MIN_CLARITY * float(np.median(steepness)):
@@ -77,25 +77,16 @@ def best_candidate(image: NDArray[np.float32]) -> tuple[Mask | None, str]:
     return best.mask, ""
 
 
-def candidates(image: NDArray[np.float32]) -> list[Candidate]:
-    """Every sizeable connected part at every threshold, with its score, darkest first.
-
-    Args:
-        image: Working copy, shape (height, width), float32.
-    """
-    return _search(image)[0]
-
-
 def _thresholds(image: NDArray[np.float32]) -> NDArray[np.float64]:
     """Levels to cut at: half evenly spaced in grey value, half in area."""
-    low, high = np.percentile(image, (2, 97))
+    shares = np.concatenate([(2, 97), np.linspace(12, 94, LEVELS // 2)])
+    low, high, *ranked = np.percentile(image, shares)
     even = np.linspace(low, high, LEVELS // 2 + 2)[1:-1]
-    ranked = np.percentile(image, np.linspace(12, 94, LEVELS // 2))
     return np.unique(np.concatenate([even, ranked]))
 
 
-def _search(image: NDArray[np.float32]) -> tuple[list[Candidate], NDArray[np.float32]]:
-    """All candidates, and the steepness of the picture without its pixel noise."""
+def _search(image: NDArray[np.float32]) -> tuple[_Candidate | None, NDArray[np.float32]]:
+    """The best candidate, and the steepness of the picture without its pixel noise."""
     smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.8), np.float32)
     gx = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), np.float32)
     gy = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125), np.float32)
@@ -107,7 +98,9 @@ def _search(image: NDArray[np.float32]) -> tuple[list[Candidate], NDArray[np.flo
     least, most = MIN_AREA * smooth.size, MAX_AREA * smooth.size
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     free = 1 - lines
-    found = []
+    # A gradient is never below 0: this stands for places on a rim.
+    free_steepness = np.where(rim > 0, np.float32(-1), steepness).ravel()
+    best: _Candidate | None = None
     for level in _thresholds(smooth):
         bright = (smooth > level).astype(np.uint8)
         # Without the cut too: a straight edge may be a finger's, falsely taken for a rim.
@@ -119,37 +112,48 @@ def _search(image: NDArray[np.float32]) -> tuple[list[Candidate], NDArray[np.flo
             for number, outline in enumerate(outlines):
                 is_hole = tree[0][number][3] >= 0
                 if not is_hole and least <= cv2.contourArea(outline) <= most:
-                    candidate = _score(np.asarray(outline, np.int32), opened, steepness, rim)
-                    if candidate is not None:
-                        found.append(candidate)
-    return found, steepness
+                    best = _better(best, np.asarray(outline), opened, free_steepness)
+    return best, steepness
 
 
-def _score(
-    outline: NDArray[np.int32], binary: Mask, steepness: NDArray[np.float32], rim: Mask
-) -> Candidate | None:
-    """Fill an outline and score it; None where its shape is none of a hand's."""
+def _better(
+    best: _Candidate | None,
+    outline: NDArray[Any],
+    binary: Mask,
+    free_steepness: NDArray[np.float32],
+) -> _Candidate | None:
+    """The part inside an outline if its score is above that of the best so far, which else stays.
+
+    Every factor of a score is at most 1, so that most outlines are done with before the dear ones.
+    """
+    above = 0.0 if best is None else best.score
     x, y = outline[:, 0, 0], outline[:, 0, 1]
-    steep = np.sort(steepness[y, x][rim[y, x] == 0])
+    steep = free_steepness[y * binary.shape[1] + x]
+    steep = steep[steep >= 0]
     contact = 1 - len(steep) / len(x)
     if contact >= MOST_CONTACT:
-        return None
-    contrast = float(steep[int(0.3 * len(steep))])
-    hull = cv2.convexHull(outline)
+        return best
+    place = int(0.3 * len(steep))
+    contrast = float(np.partition(steep, place)[place])
     area = cv2.contourArea(outline) + len(x) / 2 + 1
+    share = area / binary.size
+    weight = contrast**CONTRAST_POWER * share**AREA_POWER
+    shape = _ramp(contact, MOST_CONTACT, 0.15) * _ramp(share, 0.02, 0.10)
+    if shape * weight <= above:
+        return best
+    hull = cv2.convexHull(outline)
     solidity = area / (cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1)
     (_, _), (long, short), _ = cv2.minAreaRect(hull)
     extent = area / ((long + 1) * (short + 1))
-    share = area / binary.size
     # Of masks that fit annotated hands, 95 % have an extent below 0.66, a solidity below 0.81.
-    shape = _ramp(extent, 0.88, 0.70) * _ramp(solidity, 0.95, 0.87) * _ramp(solidity, 0.30, 0.50)
-    shape *= _ramp(contact, MOST_CONTACT, 0.15) * _ramp(share, 0.02, 0.10)
-    if shape <= 0:
-        return None
+    shape *= _ramp(extent, 0.88, 0.70) * _ramp(solidity, 0.95, 0.87) * _ramp(solidity, 0.30, 0.50)
+    if shape * weight <= above:
+        return best
     filled = np.zeros_like(binary)
     cv2.drawContours(filled, [outline], -1, 1, -1)
     shape *= _ramp(cv2.countNonZero(filled & binary) / cv2.countNonZero(filled), 0.70, 0.95)
-    return Candidate(filled, shape * contrast**CONTRAST_POWER * share**AREA_POWER, shape, contrast)
+    score = shape * weight
+    return _Candidate(filled, score, shape, contrast) if score > above else best
 
 
 def _ramp(value: float, zero: float, one: float) -> float:
