@@ -17,6 +17,7 @@ from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.network.efficientnet import AGE_BINS_MONTHS, EfficientNetLite
 from boneage.network.ensemble import Ensemble
 from boneage.network.pretrained import load_imagenet
+from boneage.network.regions import Region
 from boneage.network.settings import NetworkSettings
 from boneage.network.views import zoomed
 from boneage.training.export import AGREEMENT_MONTHS, store_as_float16, to_onnx
@@ -33,20 +34,21 @@ def member(seed: int, architecture: str = "efficientnet", **changes: object) -> 
         **changes,  # type: ignore[arg-type]
     )
     network = build_network(settings, size_px=SIZE_PX, mean_months=120, sd_months=40).eval()
-    if isinstance(network.body, EfficientNetLite):
-        load_imagenet(network.body)
-        _fit_head(network.body)
+    for body, region in network.parts():
+        if isinstance(body, EfficientNetLite):
+            load_imagenet(body)
+            _fit_head(body, region)
     return network
 
 
 @torch.no_grad()
-def _fit_head(body: EfficientNetLite) -> None:
+def _fit_head(body: EfficientNetLite, region: Region) -> None:
     """Let the head say, of the brightness of an image, what a trained one says of an age.
 
     A trained head gives a normal distribution about an age that is linear in the features. Its
     logits are then linear in them, too, and this one is found by ridge regression.
     """
-    images, sexes = some_images(64, seed=1), some_sexes(64)
+    images, sexes = region.of(some_images(64, seed=1)), some_sexes(64)
     features = body.places(images, sexes).mean(dim=(2, 3))
     brightness = images.mean(dim=(1, 2, 3))
     wanted = 120 + 40 * (brightness - brightness.mean()) / brightness.std()
@@ -236,7 +238,8 @@ def test_the_weights_of_every_member_belong_to_the_ensemble() -> None:
 
 @pytest.fixture(scope="module")
 def ensemble() -> Ensemble:
-    members = [member(1, stages=4, hidden=256)]  # exporting more takes long
+    regions = ((0, 0, 1, 1), (0.2, 0.3, 0.6, 1.25))
+    members = [member(1, hidden=256, regions=regions)]  # exporting more takes long
     return Ensemble(members, mirror=True, zooms=(1.0, 1.125))
 
 

@@ -192,6 +192,38 @@ def test_stages_that_cannot_be_are_named(tmp_path: Path, before: object, named: 
         read_recipe(file)
 
 
+def test_a_region_is_learned_beside_what_is_learned_already(data: Data, tmp_path: Path) -> None:
+    both = SETTINGS.updated(
+        regions=[[0, 0, 1, 1], [0.0, 0.2, 0.8, 1.25]], frozen_regions=1, frozen_blocks=2
+    )
+    run = crossval_run(
+        data, both, tmp_path / "run", folds=2, only=(1,), before=(SETTINGS,), workers=1,
+        progress=False,
+    )  # fmt: skip
+    first, second = weights(run.path / "stage-1" / "fold-1"), weights(run.path / "fold-1")
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
+    of_region = {
+        name.removeprefix("others.0."): value
+        for name, value in second.items()
+        if name.startswith("others.0.")
+    }
+    assert {f"body.{name}" for name in of_region} < set(first)
+    assert torch.equal(
+        of_region["blocks.0.project.0.weight"], first["body.blocks.0.project.0.weight"]
+    )
+    assert not torch.equal(of_region["answer.weight"], first["body.answer.weight"])
+    on = read_start(run.path, 1)
+    network = build_network(both.network, size_px=32)
+    on.load_into(network)
+    assert torch.equal(network.state_dict()["others.0.answer.weight"], of_region["answer.weight"])
+
+
+def test_one_region_has_to_learn() -> None:
+    with pytest.raises(SettingsError, match="one has to learn"):
+        SETTINGS.updated(frozen_regions=1)
+
+
 def test_freezing_is_for_the_efficientnet() -> None:
     with pytest.raises(SettingsError, match="--frozen-blocks needs"):
         TrainingSettings(frozen_blocks=1)

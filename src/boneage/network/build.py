@@ -1,5 +1,6 @@
 """From settings to a network that answers in months."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from boneage.errors import SettingsError
 from boneage.network.efficientnet import AGE_BINS_MONTHS, EfficientNetLite
 from boneage.network.hypermodel import Hypermodel
+from boneage.network.regions import WHOLE, Region
 from boneage.network.residual import ResidualNetwork
 from boneage.network.settings import LARGEST_SIZE_PX, SMALLEST_SIZE_PX, NetworkSettings
 
@@ -27,7 +29,8 @@ class Answer(NamedTuple):
     Attributes:
         months: Bone age in months, float32, shape (N,).
         expected_error_months: The absolute error that is expected, in months, shape (N,), or None.
-        logits: A logit for each of ``AGE_BINS_MONTHS``, shape (N, ages), or None.
+        logits: A logit for each of ``AGE_BINS_MONTHS``, shape (N, ages), or None; None too where
+            several regions were asked.
     """
 
     months: Tensor
@@ -43,15 +46,27 @@ class BoneAgeNetwork(nn.Module):
             :class:`~boneage.network.efficientnet.EfficientNetLite`, to a distribution over ages.
         mean_months: Mean bone age of the training set, in months.
         sd_months: Its standard deviation, in months, above 0.
+        others: Bodies that look at further regions; the mean of all answers counts.
+        regions: What each body, and then each of the others, looks at.
     """
 
     mean_months: Tensor
     sd_months: Tensor
     ages_months: Tensor
 
-    def __init__(self, body: nn.Module, *, mean_months: float, sd_months: float) -> None:
+    def __init__(
+        self,
+        body: nn.Module,
+        *,
+        mean_months: float,
+        sd_months: float,
+        others: Sequence[nn.Module] = (),
+        regions: Sequence[Region] = (WHOLE,),
+    ) -> None:
         super().__init__()
         self.body = body
+        self.others = nn.ModuleList(others)
+        self.regions = tuple(regions)
         self.register_buffer("mean_months", torch.tensor(float(mean_months)))
         self.register_buffer("sd_months", torch.tensor(float(sd_months)))
         self.register_buffer("ages_months", torch.tensor(AGE_BINS_MONTHS), persistent=False)
@@ -70,7 +85,25 @@ class BoneAgeNetwork(nn.Module):
 
     def answer(self, image: Tensor, sex: Tensor) -> Answer:
         """Bone age and all else that the body says of it; the arguments are those of the call."""
-        return self._answer(self.body(image, sex).float())
+        return _mean(self.answers(image, sex))
+
+    def answers(self, image: Tensor, sex: Tensor, *, learning: bool = False) -> list[Answer]:
+        """What each region says on its own.
+
+        Args:
+            image: As for the call.
+            sex: As for the call.
+            learning: Ask only those that have weights that are not frozen.
+        """
+        return [
+            self._answer(body(region.of(image), sex).float())
+            for body, region in self.parts()
+            if not learning or any(weight.requires_grad for weight in body.parameters())
+        ]
+
+    def parts(self) -> Iterator[tuple[nn.Module, Region]]:
+        """Every body with what it looks at."""
+        return zip((self.body, *self.others), self.regions, strict=True)
 
     def explained(self, image: Tensor, sex: Tensor) -> tuple[Answer, Tensor]:
         """The answer, and how much each place moves it away from that to an empty image.
@@ -85,10 +118,24 @@ class BoneAgeNetwork(nn.Module):
             sex: As for the call.
 
         Returns:
-            The answer, and contributions in months, shape (N, H, W), a number a place. Over all
-            places they add up to the bone age less that of the black image, to a few hundredths.
+            The answer, and contributions in months, shape (N, H, W), a number a place; where there
+            are several regions, their mean in the frame of the image. Over all places they add up
+            to the bone age less that of the black image, to a few hundredths.
         """
-        body = self.body
+        answers, maps = zip(
+            *(self._explained(body, region.of(image), sex) for body, region in self.parts()),
+            strict=True,
+        )
+        if self.regions == (WHOLE,):
+            return answers[0], maps[0]
+        cells = round(maps[0].shape[-1] / self.regions[0].side)
+        total = torch.zeros(())
+        for values, region in zip(maps, self.regions, strict=True):
+            down, across = region.shares(image.shape[-1], values.shape[-1], cells)
+            total = total + down.to(values.device) @ values @ across.T.to(values.device)
+        return _mean(answers), total / len(maps)
+
+    def _explained(self, body: nn.Module, image: Tensor, sex: Tensor) -> tuple[Answer, Tensor]:
         assert isinstance(body, EfficientNetLite)
         places = body.places(image, sex)
         empty = body.empty_places(image, sex)
@@ -101,6 +148,23 @@ class BoneAgeNetwork(nn.Module):
         # How the mean of the distribution follows each logit, over the path: d months / d logit.
         slopes = (shares * (self.ages_months - months)).mean(dim=1)
         return answer, body.contributions((places - empty).float(), slopes)
+
+    def remember_empty(self, side_px: int | None) -> None:
+        """Let every body keep its features of a black image of that side, or forget them."""
+        for body, region in self.parts():
+            if isinstance(body, EfficientNetLite):
+                body.remember_empty(None if side_px is None else region.side_px(side_px))
+
+    def freeze(self, blocks: int, regions: int = 0) -> None:
+        """Keep weights and statistics from learning; nothing but an EfficientNet can be frozen.
+
+        Args:
+            blocks: Blocks at the start of every trunk, and the stem before them; 0 for none.
+            regions: So many of the bodies, the first ones, as a whole.
+        """
+        for number, (body, _) in enumerate(self.parts()):
+            if isinstance(body, EfficientNetLite):
+                body.freeze(None if number < regions else blocks)
 
     def _answer(self, raw: Tensor) -> Answer:
         if raw.ndim == 1:
@@ -146,9 +210,22 @@ def build_network(
         raise SettingsError(
             f"--size must be within {SMALLEST_SIZE_PX} to {LARGEST_SIZE_PX} px, not {size_px}."
         )
-    body: nn.Module
+    regions = [Region(*region) for region in settings.regions]
+    for region in regions:
+        if region.side_px(size_px) < SMALLEST_SIZE_PX:
+            raise SettingsError(
+                f"The region {list(region)} has {region.side_px(size_px)} px of an image of "
+                f"{size_px} px; it needs {SMALLEST_SIZE_PX}. Make it or the image larger."
+            )
+    body, *others = (_body(settings, size_px) for _ in regions)
+    return BoneAgeNetwork(
+        body, mean_months=mean_months, sd_months=sd_months, others=others, regions=regions
+    )
+
+
+def _body(settings: NetworkSettings, size_px: int) -> nn.Module:
     if settings.architecture == "hypermodel":
-        body = Hypermodel(
+        return Hypermodel(
             size_px=size_px,
             conv_layers=settings.conv_layers,
             conv_filters=settings.conv_filters,
@@ -156,19 +233,29 @@ def build_network(
             dense_depth=settings.dense_depth,
             dropout=settings.dropout,
         )
-    elif settings.architecture == "efficientnet":
-        body = EfficientNetLite(
+    if settings.architecture == "efficientnet":
+        return EfficientNetLite(
             stages=settings.stages,
             hidden=settings.hidden,
             embedding=settings.embedding,
             dropout=settings.dropout,
         )
-    else:
-        body = ResidualNetwork(
-            width=settings.width,
-            blocks=settings.blocks,
-            embedding=settings.embedding,
-            dense_units=settings.dense_units,
-            dropout=settings.dropout,
-        )
-    return BoneAgeNetwork(body, mean_months=mean_months, sd_months=sd_months)
+    return ResidualNetwork(
+        width=settings.width,
+        blocks=settings.blocks,
+        embedding=settings.embedding,
+        dense_units=settings.dense_units,
+        dropout=settings.dropout,
+    )
+
+
+def _mean(answers: Sequence[Answer]) -> Answer:
+    """One answer of several."""
+    if len(answers) == 1:
+        return answers[0]
+    errors = [a.expected_error_months for a in answers if a.expected_error_months is not None]
+    return Answer(
+        torch.stack([answer.months for answer in answers]).mean(dim=0),
+        torch.stack(errors).mean(dim=0) if len(errors) == len(answers) else None,
+        None,
+    )

@@ -156,13 +156,16 @@ class EfficientNetLite(nn.Module):
         self.register_buffer("empty", None, persistent=False)
         self._frozen: tuple[nn.Module, ...] = ()
 
-    def freeze(self, blocks: int) -> None:
+    def freeze(self, blocks: int | None) -> None:
         """Keep the weights and the statistics of the stem and the first blocks from learning.
 
         Args:
-            blocks: How many; 0 freezes nothing, not even the stem.
+            blocks: How many; 0 freezes nothing, not even the stem, and None everything.
         """
-        self._frozen = (self.stem, *list(self.blocks)[:blocks]) if blocks else ()
+        if blocks is None:
+            self._frozen = tuple(self.children())
+        else:
+            self._frozen = (self.stem, *list(self.blocks)[:blocks]) if blocks else ()
         for module in self._frozen:
             module.requires_grad_(False)
         self.train(self.training)

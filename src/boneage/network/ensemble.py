@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from boneage.network.build import BoneAgeNetwork
-from boneage.network.efficientnet import EfficientNetLite
 from boneage.network.views import View
 
 __all__ = ["Ensemble"]
@@ -60,8 +59,7 @@ class Ensemble(nn.Module):
     def remember_empty(self, side_px: int | None) -> None:
         """Let every member keep its features of a black image of that side, or forget them."""
         for member in self._members:
-            if isinstance(member.body, EfficientNetLite):
-                member.body.remember_empty(side_px)
+            member.remember_empty(side_px)
 
     @property
     def views(self) -> tuple[View, ...]:

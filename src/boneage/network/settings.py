@@ -10,6 +10,8 @@ __all__ = ["ARCHITECTURES", "NetworkSettings"]
 ARCHITECTURES = ("residual", "hypermodel", "efficientnet")
 SMALLEST_SIZE_PX = 32
 LARGEST_SIZE_PX = 2048
+WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
+MOST_REGIONS = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class NetworkSettings:
         embedding: Residual and EfficientNet: size of the vector that stands for the sex, 1 to 512.
         stages: EfficientNet: stages of the trunk that are kept, 3 to 7 (all).
         hidden: EfficientNet: channels of the head at every place, 8 to 4096.
+        regions: EfficientNet: parts of the image, 1 to 4, each with a trunk and a head of its own
+            whose answers are averaged. Each is (left, top, side, zoom): shares of the image's side,
+            and how much the part is enlarged, 0.25 to 4. (0, 0, 1, 1) is all of it as it is.
     """
 
     architecture: str = "residual"
@@ -45,6 +50,7 @@ class NetworkSettings:
     embedding: int = 32
     stages: int = 5
     hidden: int = 512
+    regions: tuple[tuple[float, float, float, float], ...] = (WHOLE_IMAGE,)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -71,10 +77,17 @@ class NetworkSettings:
             raise SettingsError(
                 f"--blocks must be 1 to 6 numbers, each 0 to 20, not {list(self.blocks)}."
             )
+        object.__setattr__(self, "regions", _regions(self.regions))
+        if self.regions != (WHOLE_IMAGE,) and self.architecture != "efficientnet":
+            raise SettingsError("regions needs --architecture efficientnet.")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""
-        return {**asdict(self), "blocks": list(self.blocks)}
+        return {
+            **asdict(self),
+            "blocks": list(self.blocks),
+            "regions": [list(region) for region in self.regions],
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "NetworkSettings":
@@ -87,3 +100,25 @@ class NetworkSettings:
         if unknown:
             raise SettingsError(f"Unknown network settings: {', '.join(unknown)}.")
         return cls(**values)
+
+
+def _regions(values: Any) -> tuple[tuple[float, float, float, float], ...]:
+    """Regions as they are kept.
+
+    Raises:
+        SettingsError: One of them is no part of the image.
+    """
+    try:
+        regions = tuple((float(x), float(y), float(side), float(z)) for x, y, side, z in values)
+    except (TypeError, ValueError):
+        regions = ()
+    fit = all(
+        min(left, top) >= 0 < side and max(left, top) + side <= 1 + 1e-9 and 0.25 <= zoom <= 4
+        for left, top, side, zoom in regions
+    )
+    if not (fit and 1 <= len(regions) <= MOST_REGIONS):
+        raise SettingsError(
+            f"regions must be 1 to {MOST_REGIONS} of [left, top, side, zoom], inside the image "
+            f"(shares of its side, 0 to 1) and enlarged by 0.25 to 4, not {values!r}."
+        )
+    return regions

@@ -162,10 +162,11 @@ def _fit(
     )
     if start is not None:
         start.load_into(network)
-    elif settings.pretrained and isinstance(network.body, EfficientNetLite):
-        load_imagenet(network.body)
-    if isinstance(network.body, EfficientNetLite):
-        network.body.freeze(settings.frozen_blocks)
+    elif settings.pretrained:
+        for body, _ in network.parts():
+            if isinstance(body, EfficientNetLite):
+                load_imagenet(body)
+    network.freeze(settings.frozen_blocks, settings.frozen_regions)
     module = BoneAgeModule(network, settings)
     checkpoints = folder / CHECKPOINT_FOLDER
     # Two keepers, because Lightning's save_last writes only when the best epoch is written, too.

@@ -111,13 +111,9 @@ class BoneAgeModule(lightning.LightningModule):
             )
             images = augment(images, draw)
         images = images.contiguous(memory_format=torch.channels_last)
-        answer = self.network.answer(images, batch["sex"])
-        months = answer.months
-        loss = self._loss(answer, batch["months"])
-        if answer.expected_error_months is not None:
-            loss = loss + _SPREAD_WEIGHT * spread_loss(
-                answer.expected_error_months, months, batch["months"]
-            )
+        answers = self.network.answers(images, batch["sex"], learning=True)
+        loss = torch.stack([self._loss(answer, batch["months"]) for answer in answers]).mean()
+        months = torch.stack([answer.months for answer in answers]).mean(dim=0)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -185,6 +181,15 @@ class BoneAgeModule(lightning.LightningModule):
             nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
 
     def _loss(self, answer: Answer, labels: Tensor) -> Tensor:
+        """How far an answer is from the labels, and how badly it expects that."""
+        loss = self._months_loss(answer, labels)
+        if answer.expected_error_months is None:
+            return loss
+        return loss + _SPREAD_WEIGHT * spread_loss(
+            answer.expected_error_months, answer.months, labels
+        )
+
+    def _months_loss(self, answer: Answer, labels: Tensor) -> Tensor:
         scale = self.network.sd_months
         predicted, wanted = answer.months / scale, labels / scale
         if self.settings.loss == "distribution" and answer.logits is not None:

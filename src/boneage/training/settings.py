@@ -43,6 +43,8 @@ class TrainingSettings:
         frozen_blocks: Blocks of the EfficientNet's trunk, and the stem before them, that keep their
             weights, 0 (none) to 16. A network that has learned already trains on in less time so:
             with 3 frozen a step takes 0.72 of the time (128 px, one thread).
+        frozen_regions: Bodies of a network with several regions, the first ones, that keep their
+            weights, 0 to 3: a further region can be learned so beside what is learned already.
         zooms: Sizes, 1 to 2, at which an ensemble looks at each hand (see ``Ensemble``); training
             itself does not use them.
         mirror_each: Whether an ensemble looks at the mirrored hand at each of the zooms, or only at
@@ -74,6 +76,7 @@ class TrainingSettings:
     keep: str = "best"
     patience: int = 10
     frozen_blocks: int = 0
+    frozen_regions: int = 0
     zooms: tuple[float, ...] = (1.0,)
     mirror_each: bool = True
     validation_fraction: float = 0.1
@@ -120,6 +123,11 @@ class TrainingSettings:
                 raise SettingsError(f"{flag} is on or off, not {switch!r}.")
         if self.frozen_blocks and self.network.architecture != "efficientnet":
             raise SettingsError("--frozen-blocks needs --architecture efficientnet.")
+        if not 0 <= self.frozen_regions < len(self.network.regions):
+            raise SettingsError(
+                f"frozen_regions must be at least 0 and below the number of regions, "
+                f"{len(self.network.regions)}, not {self.frozen_regions}: one has to learn."
+            )
         if self.pretrained and self.network.architecture != "efficientnet":
             raise SettingsError(
                 "--pretrained needs --architecture efficientnet: there are no ImageNet weights for "

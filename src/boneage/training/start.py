@@ -35,11 +35,22 @@ class Start:
     def load_into(self, network: BoneAgeNetwork) -> None:
         """Put the weights into a network of the same shape.
 
+        A region that they do not know starts from the weights of the first one.
+
         Raises:
             TrainingError: The network is another one.
         """
+        tensors = {name: value.float() for name, value in self.tensors.items()}
+        for number in range(len(network.others)):
+            prefix = f"{_OTHERS}{number}."
+            if not any(name.startswith(prefix) for name in self.tensors):
+                tensors |= {
+                    prefix + name.removeprefix(_FIRST): value
+                    for name, value in tensors.items()
+                    if name.startswith(_FIRST)
+                }
         try:
-            network.load_state_dict({name: value.float() for name, value in self.tensors.items()})
+            network.load_state_dict(tensors)
         except RuntimeError as error:
             raise TrainingError(
                 f"The weights of {self.path} do not fit the network that is to be trained: "
@@ -115,6 +126,7 @@ def folds_digest(fold_of: Mapping[str, int]) -> str:
 
 
 _MEMBERS = "members."
+_FIRST, _OTHERS = "body.", "others."
 
 
 def _bundle_of(path: Path, fold: int | None) -> Path:

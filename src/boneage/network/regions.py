@@ -1,0 +1,72 @@
+"""Regions of a prepared radiograph that a network looks at enlarged: the wrist, say."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["WHOLE", "Region"]
+
+
+class Region(NamedTuple):
+    """A square part of the prepared image. Left, top and side are shares of the image's side.
+
+    Attributes:
+        left: Where it begins across, 0 to below 1.
+        top: Where it begins down, 0 to below 1.
+        side: Its side, above 0 to 1.
+        zoom: How much it is enlarged (bilinear), above 0; 1 keeps its pixels.
+    """
+
+    left: float
+    top: float
+    side: float
+    zoom: float = 1.0
+
+    def side_px(self, side_px: int) -> int:
+        """Side of what the network gets of an image with this side, both in pixels."""
+        return round(round(self.side * side_px) * self.zoom)
+
+    def of(self, image: Tensor) -> Tensor:
+        """The region of images of shape (N, 1, S, S): (N, 1, s, s), s as :meth:`side_px` says."""
+        side = image.shape[-1]
+        left, top, taken = (round(share * side) for share in self[:3])
+        if taken == side and self.zoom == 1:
+            return image
+        part = image[:, :, top : top + taken, left : left + taken]
+        wanted = self.side_px(side)
+        if wanted == taken:
+            return part
+        return functional.interpolate(
+            part, size=(wanted, wanted), mode="bilinear", align_corners=False
+        )
+
+    def shares(self, side_px: int, places: int, cells: int) -> tuple[Tensor, Tensor]:
+        """How the places of a map of this region share out over equal cells of the whole image.
+
+        As :meth:`boneage.network.views.View.shares`: what is found at a place is spread evenly
+        over its part of the image, so that sums stay what they are.
+
+        Args:
+            side_px: S, the side of the image.
+            places: Places along a side of the map.
+            cells: Cells along a side of the image.
+
+        Returns:
+            Share of every place in every cell, each of shape (cells, places): down, and across.
+            A map M becomes ``down @ M @ across.T``.
+        """
+        left, top, taken = (round(share * side_px) for share in self[:3])
+        steps = torch.arange(places + 1) * (taken / places)
+        at = torch.arange(cells)[:, None]
+        down, across = (
+            (torch.minimum(ends[1:], at + 1) - torch.maximum(ends[:-1], at)).clamp(min=0)
+            / (ends[1:] - ends[:-1])
+            for ends in ((start + steps) * (cells / side_px) for start in (top, left))
+        )
+        return down, across
+
+
+WHOLE = Region(0.0, 0.0, 1.0)
+"""All of the image, as it is."""

@@ -1,0 +1,157 @@
+"""Regions of an image that a network looks at enlarged."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boneage.errors import SettingsError
+from boneage.network.build import BoneAgeNetwork, build_network
+from boneage.network.efficientnet import AGE_BINS_MONTHS, EfficientNetLite
+from boneage.network.ensemble import Ensemble
+from boneage.network.regions import WHOLE, Region
+from boneage.network.settings import NetworkSettings
+
+SIDE_PX = 96
+PLACES = 12
+CELLS = 24
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> Region:
+    side = draw(st.floats(0.3, 0.8))
+    left, top = (draw(st.floats(0, 1 - side)) for _ in range(2))
+    return Region(left, top, side, draw(st.sampled_from((0.75, 1.0, 1.25, 1.6))))
+
+
+@given(regions())
+def test_all_of_what_a_place_has_found_goes_into_the_image(region: Region) -> None:
+    for shares in region.shares(SIDE_PX, PLACES, CELLS):
+        assert shares.shape == (CELLS, PLACES)
+        assert (shares >= 0).all()
+        torch.testing.assert_close(shares.sum(dim=0), torch.ones(PLACES), rtol=1e-4, atol=1e-4)
+
+
+@given(regions(), st.floats(0.3, 0.7), st.floats(0.3, 0.7))
+def test_a_spot_in_a_region_comes_back_to_where_it_is(
+    region: Region, across: float, down: float
+) -> None:
+    x, y = region.left + across * region.side, region.top + down * region.side
+    pixels = torch.arange(SIDE_PX) + 0.5
+    spot = torch.exp(-((pixels - y * SIDE_PX)[:, None] ** 2) / 8) * torch.exp(
+        -((pixels - x * SIDE_PX) ** 2) / 8
+    )
+    seen = region.of(spot[None, None])
+    assert seen.shape == (1, 1, region.side_px(SIDE_PX), region.side_px(SIDE_PX))
+    found = torch.nn.functional.interpolate(seen, size=(PLACES, PLACES), mode="area")[0, 0]
+    down_shares, across_shares = region.shares(SIDE_PX, PLACES, CELLS)
+    back = down_shares @ found @ across_shares.T
+    cells = (torch.arange(CELLS) + 0.5) / CELLS
+    assert float(back.sum(dim=1) @ cells / back.sum()) == pytest.approx(y, abs=0.03)
+    assert float(back.sum(dim=0) @ cells / back.sum()) == pytest.approx(x, abs=0.03)
+
+
+def test_all_of_an_image_is_the_image() -> None:
+    image = torch.rand(2, 1, 64, 64)
+    assert WHOLE.of(image) is image
+    assert WHOLE.side_px(64) == 64
+
+
+class Brightness(EfficientNetLite):
+    """A body whose places are the mean brightness of their part of the image."""
+
+    def places(self, image: torch.Tensor, sex: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        pooled = torch.nn.functional.avg_pool2d(image, 8)
+        return pooled.expand(len(image), self.answer.in_features, -1, -1)
+
+
+def of_brightness(*regions: Region) -> BoneAgeNetwork:
+    bodies = [Brightness(stages=3, hidden=4) for _ in regions]
+    for body in bodies:
+        with torch.no_grad():
+            body.answer.weight[:-1] = torch.tensor(AGE_BINS_MONTHS)[:, None] / 10
+    first, *others = bodies
+    return BoneAgeNetwork(
+        first, mean_months=120, sd_months=40, others=others, regions=regions
+    ).eval()
+
+
+@torch.inference_mode()
+def test_what_is_bright_in_a_region_is_hot_in_its_place() -> None:
+    wrist = Region(0.25, 0.5, 0.5, 2.0)
+    image = torch.zeros(1, 1, 64, 64)
+    image[:, :, 48:56, 20:28] = 1
+    network = of_brightness(WHOLE, wrist)
+    for explain in (network.explained, lambda *a: Ensemble([network], mirror=False)(*a)[1:]):
+        heat = explain(image, torch.zeros(1))[1][0]
+        assert heat.shape == (8, 8)
+        cells = (torch.arange(8) + 0.5) * 8
+        assert heat.sum() > 1
+        assert float(heat.sum(1) @ cells / heat.sum()) == pytest.approx(52, abs=2)
+        assert float(heat.sum(0) @ cells / heat.sum()) == pytest.approx(24, abs=2)
+    alone = of_brightness(wrist)
+    outside = torch.zeros(1, 1, 64, 64)
+    outside[:, :, :32] = 1
+    assert not alone.explained(outside, torch.zeros(1))[1].any()
+    inside = alone.explained(image, torch.zeros(1))[1][0]
+    assert inside.shape == (16, 16)
+    rows = (torch.arange(16) + 0.5) * 4
+    assert float(inside.sum(1) @ rows / inside.sum()) == pytest.approx(52, abs=2)
+
+
+def small(**changes: object) -> NetworkSettings:
+    values = {"architecture": "efficientnet", "stages": 3, "hidden": 8, **changes}
+    return NetworkSettings.from_dict(values)
+
+
+@torch.inference_mode()
+def test_the_answer_is_the_mean_of_the_regions() -> None:
+    wrist = (0.2, 0.3, 0.6, 1.25)
+    network = build_network(
+        small(regions=[[0, 0, 1, 1], wrist]), size_px=64, mean_months=120, sd_months=40
+    ).eval()
+    images, sexes = torch.rand(6, 1, 64, 64), torch.ones(6)
+    first, second = network.answers(images, sexes)
+    answer = network.answer(images, sexes)
+    torch.testing.assert_close(answer.months, (first.months + second.months) / 2)
+    assert first.expected_error_months is not None
+    assert second.expected_error_months is not None
+    torch.testing.assert_close(
+        answer.expected_error_months,
+        (first.expected_error_months + second.expected_error_months) / 2,
+    )
+    part = Region(*wrist).of(images)
+    alone = BoneAgeNetwork(network.others[0], mean_months=120, sd_months=40).eval()
+    torch.testing.assert_close(second.months, alone(part, sexes))
+
+
+def test_settings_keep_their_regions() -> None:
+    settings = small(regions=[[0, 0, 1, 1], [0.2, 0.3, 0.6, 1.25]])
+    assert NetworkSettings.from_dict(settings.to_dict()) == settings
+    assert settings.regions[1] == (0.2, 0.3, 0.6, 1.25)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        [[0, 0, 1]],
+        "wrist",
+        [[0.5, 0, 0.6, 1]],
+        [[0, -0.1, 0.6, 1]],
+        [[0, 0, 0, 1]],
+        [[0, 0, 1, 9]],
+        [[0, 0, float("nan"), 1]],
+        [[0, 0, 1, 1]] * 5,
+    ],
+)
+def test_regions_that_cannot_be_are_refused(wrong: object) -> None:
+    with pytest.raises(SettingsError, match="regions must be 1 to 4"):
+        small(regions=wrong)
+
+
+def test_regions_are_for_the_efficientnet_and_not_too_small() -> None:
+    with pytest.raises(SettingsError, match="needs --architecture efficientnet"):
+        NetworkSettings(regions=((0.2, 0.3, 0.6, 1.25),))
+    with pytest.raises(SettingsError, match="has 19 px of an image of 64 px"):
+        build_network(small(regions=[[0.2, 0.3, 0.3, 1]]), size_px=64)
