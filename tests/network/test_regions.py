@@ -21,7 +21,9 @@ CELLS = 24
 def regions(draw: st.DrawFn) -> Region:
     side = draw(st.floats(0.3, 0.8))
     left, top = (draw(st.floats(0, 1 - side)) for _ in range(2))
-    return Region(left, top, side, draw(st.sampled_from((0.75, 1.0, 1.25, 1.6))))
+    return Region(
+        left, top, side, draw(st.sampled_from((0.75, 1.0, 1.25, 1.6))), draw(st.booleans())
+    )
 
 
 @given(regions())
@@ -55,6 +57,7 @@ def test_all_of_an_image_is_the_image() -> None:
     image = torch.rand(2, 1, 64, 64)
     assert WHOLE.of(image) is image
     assert WHOLE.side_px(64) == 64
+    assert torch.equal(WHOLE._replace(mirrored=True).of(image), image.flip(3))
 
 
 class Brightness(EfficientNetLite):
@@ -78,7 +81,7 @@ def of_brightness(*regions: Region) -> BoneAgeNetwork:
 
 @torch.inference_mode()
 def test_what_is_bright_in_a_region_is_hot_in_its_place() -> None:
-    wrist = Region(0.25, 0.5, 0.5, 2.0)
+    wrist = Region(0.25, 0.5, 0.5, 2.0, True)
     image = torch.zeros(1, 1, 64, 64)
     image[:, :, 48:56, 20:28] = 1
     network = of_brightness(WHOLE, wrist)
@@ -125,10 +128,33 @@ def test_the_answer_is_the_mean_of_the_regions() -> None:
     torch.testing.assert_close(second.months, alone(part, sexes))
 
 
+@torch.inference_mode()
+def test_an_ensemble_may_ask_some_networks_about_one_region_only() -> None:
+    settings = small(regions=[[0, 0, 1, 1], [0.2, 0.3, 0.6, 1.25]])
+    both, other = (
+        build_network(settings, size_px=64, mean_months=mean, sd_months=40).eval()
+        for mean in (100, 140)
+    )
+    images, sexes = torch.rand(4, 1, 64, 64), torch.zeros(4)
+    months, errors, heat = Ensemble([both, other.only([1])], mirror=False)(images, sexes)
+    asked = [*both.answers(images, sexes), other.answers(images, sexes)[1]]
+    torch.testing.assert_close(months, torch.stack([answer.months for answer in asked]).mean(0))
+    expected = [a.expected_error_months for a in asked if a.expected_error_months is not None]
+    torch.testing.assert_close(errors, torch.stack(expected).mean(0))
+    black = Ensemble([both, other.only([1])], mirror=False)(torch.zeros_like(images), sexes)[0]
+    torch.testing.assert_close(heat.sum(dim=(1, 2)), months - black, rtol=0.01, atol=0.05)
+    names = other.only([1]).state_dict()
+    assert not any(name.startswith("body.") for name in names)
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in names.items())
+
+
 def test_settings_keep_their_regions() -> None:
     settings = small(regions=[[0, 0, 1, 1], [0.2, 0.3, 0.6, 1.25]])
     assert NetworkSettings.from_dict(settings.to_dict()) == settings
-    assert settings.regions[1] == (0.2, 0.3, 0.6, 1.25)
+    assert settings.regions[1] == (0.2, 0.3, 0.6, 1.25, False)
+    mirrored = small(regions=[[0, 0, 1, 1, True]])
+    assert mirrored.regions[0][-1] is True
+    assert NetworkSettings.from_dict(mirrored.to_dict()) == mirrored
 
 
 @pytest.mark.parametrize(
@@ -141,6 +167,8 @@ def test_settings_keep_their_regions() -> None:
         [[0, -0.1, 0.6, 1]],
         [[0, 0, 0, 1]],
         [[0, 0, 1, 9]],
+        [[0, 0, 1, 1, 0.5]],
+        [[0, 0, 1, 1, True, True]],
         [[0, 0, float("nan"), 1]],
         [[0, 0, 1, 1]] * 5,
     ],

@@ -30,6 +30,7 @@ from boneage.training.module import (
     spread_loss,
 )
 from boneage.training.settings import TrainingSettings
+from boneage.training.start import Start
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,27 @@ def test_a_network_learns(tmp_path: Path, changes: dict[str, Any]) -> None:
     assert (tmp_path / "checkpoints" / "last.ckpt").exists()
     assert list((tmp_path / "tensorboard").glob("events*"))
     assert [row[0] for row in course(tmp_path)] == list(range(1, result.epochs_run + 1))
+
+
+def test_a_region_is_learned_beside_what_is_learned_already(tmp_path: Path) -> None:
+    settings = TrainingSettings().updated(
+        **{**SETTINGS, "epochs": 1, "stages": 3, "hidden": 16}, architecture="efficientnet"
+    )
+    train, validation = bright_squares(80, seed=1), bright_squares(20, seed=2)
+    first = fit(settings, train, validation, tmp_path / "first").network.state_dict()
+    both = settings.updated(regions=[[0, 0, 1, 1], [0.1, 0.2, 0.8, 1.25]], frozen_regions=1)
+    result = fit(
+        both, train, validation, tmp_path / "both", start=Start(tmp_path, first, "of the first")
+    )
+    second = result.network.state_dict()
+    assert mae_of(result.network, validation) == pytest.approx(result.best_mae_months, abs=1e-2)
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
+    of_region = {name for name in second if name.startswith("others.0.")}
+    assert len(of_region) > 50
+    assert of_region == second.keys() - first.keys()
+    moved = [n for n in of_region if not torch.equal(second[n], first["body." + n[9:]])]
+    assert len(moved) == len(of_region)
 
 
 def test_the_best_epoch_is_what_comes_back(tmp_path: Path) -> None:

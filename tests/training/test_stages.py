@@ -17,7 +17,7 @@ from boneage.radiographs.preparation import PreparationSettings
 from boneage.training.crossval import CrossvalRun, crossval_run
 from boneage.training.recipe import Recipe, read_recipe
 from boneage.training.settings import TrainingSettings
-from boneage.training.start import check_same_folds, read_start
+from boneage.training.start import Start, check_same_folds, read_start
 
 pytestmark = pytest.mark.usefixtures("threads_kept")
 
@@ -192,31 +192,30 @@ def test_stages_that_cannot_be_are_named(tmp_path: Path, before: object, named: 
         read_recipe(file)
 
 
-def test_a_region_is_learned_beside_what_is_learned_already(data: Data, tmp_path: Path) -> None:
-    both = SETTINGS.updated(
-        regions=[[0, 0, 1, 1], [0.0, 0.2, 0.8, 1.25]], frozen_regions=1, frozen_blocks=2
-    )
-    run = crossval_run(
-        data, both, tmp_path / "run", folds=2, only=(1,), before=(SETTINGS,), workers=1,
-        progress=False,
-    )  # fmt: skip
-    first, second = weights(run.path / "stage-1" / "fold-1"), weights(run.path / "fold-1")
-    for name, value in first.items():
-        assert torch.equal(second[name], value), name
-    of_region = {
-        name.removeprefix("others.0."): value
-        for name, value in second.items()
-        if name.startswith("others.0.")
-    }
-    assert {f"body.{name}" for name in of_region} < set(first)
-    assert torch.equal(
-        of_region["blocks.0.project.0.weight"], first["body.blocks.0.project.0.weight"]
-    )
-    assert not torch.equal(of_region["answer.weight"], first["body.answer.weight"])
-    on = read_start(run.path, 1)
-    network = build_network(both.network, size_px=32)
-    on.load_into(network)
-    assert torch.equal(network.state_dict()["others.0.answer.weight"], of_region["answer.weight"])
+def test_an_ensemble_may_have_fewer_networks_than_folds(data: Data, tmp_path: Path) -> None:
+    settings = SETTINGS.updated(regions=[[0.0, 0.2, 0.8, 1.25]], members=(1,))
+    run = crossval_run(data, settings, tmp_path / "run", folds=2, workers=1, progress=False)
+    assert {name.split(".")[1] for name in weights(run.path)} == {"0"}
+    assert run.combined is not None
+    assert run.combined.out_of_fold.count == 24  # every fold's network has had its say
+    with pytest.raises(InputError, match="no network for fold 2"):
+        read_start(run.path / "bundle", 2)
+
+
+def test_what_is_not_known_of_a_network_starts_from_what_is() -> None:
+    settings = SETTINGS.updated(regions=[[0, 0, 1, 1], [0.0, 0.2, 0.8, 1.25]]).network
+    some, network = (build_network(settings, size_px=32) for _ in range(2))
+    Start(Path("some"), some.only([1]).state_dict(), "").load_into(network)
+    learned, state = some.state_dict(), network.state_dict()
+    for name in ("answer.weight", "stem.1.running_mean"):
+        assert torch.equal(state[f"body.{name}"], learned[f"others.0.{name}"])
+        assert torch.equal(state[f"others.0.{name}"], learned[f"others.0.{name}"])
+
+
+@pytest.mark.parametrize("members", [(1,), (1, 0), (1, 2.5), (1, 2, 3)])
+def test_members_are_a_number_a_region(members: tuple[int, ...]) -> None:
+    with pytest.raises(SettingsError, match="for each of the 2 regions"):
+        SETTINGS.updated(regions=[[0, 0, 1, 1], [0.0, 0.2, 0.8, 1.25]], members=members)
 
 
 def test_one_region_has_to_learn() -> None:

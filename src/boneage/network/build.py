@@ -67,6 +67,7 @@ class BoneAgeNetwork(nn.Module):
         self.body = body
         self.others = nn.ModuleList(others)
         self.regions = tuple(regions)
+        self.asked = tuple(range(len(self.regions)))
         self.register_buffer("mean_months", torch.tensor(float(mean_months)))
         self.register_buffer("sd_months", torch.tensor(float(sd_months)))
         self.register_buffer("ages_months", torch.tensor(AGE_BINS_MONTHS), persistent=False)
@@ -102,8 +103,29 @@ class BoneAgeNetwork(nn.Module):
         ]
 
     def parts(self) -> Iterator[tuple[nn.Module, Region]]:
-        """Every body with what it looks at."""
-        return zip((self.body, *self.others), self.regions, strict=True)
+        """Every body that is asked, with what it looks at."""
+        pairs = list(zip((self.body, *self.others), self.regions, strict=True))
+        return (pairs[number] for number in self.asked)
+
+    def only(self, asked: Sequence[int]) -> "BoneAgeNetwork":
+        """The network without the bodies of all other regions; those that stay are shared.
+
+        Args:
+            asked: Numbers of the regions that stay, from 0, at least one.
+        """
+        bodies = [
+            body if number in asked else nn.Identity()
+            for number, body in enumerate((self.body, *self.others))
+        ]
+        network = BoneAgeNetwork(
+            bodies[0],
+            mean_months=float(self.mean_months),
+            sd_months=float(self.sd_months),
+            others=bodies[1:],
+            regions=self.regions,
+        )
+        network.asked = tuple(asked)
+        return network.train(self.training)
 
     def explained(self, image: Tensor, sex: Tensor) -> tuple[Answer, Tensor]:
         """The answer, and how much each place moves it away from that to an empty image.
@@ -126,11 +148,12 @@ class BoneAgeNetwork(nn.Module):
             *(self._explained(body, region.of(image), sex) for body, region in self.parts()),
             strict=True,
         )
-        if self.regions == (WHOLE,):
+        regions = [region for _, region in self.parts()]
+        if regions == [WHOLE]:
             return answers[0], maps[0]
-        cells = round(maps[0].shape[-1] / self.regions[0].side)
-        total = torch.zeros(())
-        for values, region in zip(maps, self.regions, strict=True):
+        cells = round(maps[0].shape[-1] / regions[0].side)
+        total = torch.zeros((), device=image.device)
+        for values, region in zip(maps, regions, strict=True):
             down, across = region.shares(image.shape[-1], values.shape[-1], cells)
             total = total + down.to(values.device) @ values @ across.T.to(values.device)
         return _mean(answers), total / len(maps)
@@ -177,12 +200,12 @@ class BoneAgeNetwork(nn.Module):
     @property
     def expects_error(self) -> bool:
         """Whether the body answers with an expected error, too."""
-        return isinstance(self.body, EfficientNetLite)
+        return all(isinstance(body, EfficientNetLite) for body, _ in self.parts())
 
     @property
     def gives_heat_map(self) -> bool:
         """Whether what each place adds to the answer is known without a second pass."""
-        return isinstance(self.body, EfficientNetLite)
+        return all(isinstance(body, EfficientNetLite) for body, _ in self.parts())
 
 
 def build_network(

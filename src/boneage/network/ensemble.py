@@ -22,7 +22,8 @@ class Ensemble(nn.Module):
     """What is exported: bone age and, where every member expects one, the error of it.
 
     Args:
-        members: One network or more, for inputs of one size.
+        members: One network or more, for inputs of one size. Each counts by the regions that it
+            looks at.
         mirror: Ask about the hand and its mirror image and take the mean. A right hand is a
             mirrored left one, so the answer does not depend on the side.
         zooms: Ask about the hand at each of these sizes, 1 or larger, and take the mean; what
@@ -104,7 +105,14 @@ class Ensemble(nn.Module):
     def _mean(self, values: Tensor) -> Tensor:
         """Mean over members and views of (members, views * N): shape (N,)."""
         # The number of radiographs is the one that is left open, so that it stays free in ONNX.
-        return values.reshape(len(self._members), len(self.views), -1).mean(dim=(0, 1))
+        of_members = values.reshape(len(self._members), len(self.views), -1).mean(dim=1)
+        return (torch.tensor(self._weights)[:, None].to(values) * of_members).sum(dim=0)
+
+    @property
+    def _weights(self) -> list[float]:
+        """What each member counts, 1 altogether."""
+        regions = [len(member.asked) for member in self._members]
+        return [count / sum(regions) for count in regions]
 
     def _heat_map(self, maps: Sequence[Tensor], side_px: int) -> Tensor:
         """Mean over members and views of maps (views * N, h, w), each put into the image's frame.
@@ -114,14 +122,14 @@ class Ensemble(nn.Module):
         """
         cells = maps[0].shape[-1]
         total = torch.zeros(())
-        for values in maps:
+        for weight, values in zip(self._weights, maps, strict=True):
             places = values.shape[-1]
             shares = [view.shares(side_px, places, cells) for view in self.views]
             down, across = (torch.stack(side)[:, None] for side in zip(*shares, strict=True))
             values = values.reshape(len(self.views), -1, places, places)
-            total = total + (down @ values @ across.mT).mean(dim=0)
+            total = total + weight * (down @ values @ across.mT).mean(dim=0)
         spread = _spread(cells)
-        return spread @ total @ spread.T / len(maps)
+        return spread @ total @ spread.T
 
 
 def _spread(cells: int) -> Tensor:

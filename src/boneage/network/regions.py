@@ -17,12 +17,14 @@ class Region(NamedTuple):
         top: Where it begins down, 0 to below 1.
         side: Its side, above 0 to 1.
         zoom: How much it is enlarged (bilinear), above 0; 1 keeps its pixels.
+        mirrored: Whether it is then mirrored, left to right.
     """
 
     left: float
     top: float
     side: float
     zoom: float = 1.0
+    mirrored: bool = False
 
     def side_px(self, side_px: int) -> int:
         """Side of what the network gets of an image with this side, both in pixels."""
@@ -32,15 +34,14 @@ class Region(NamedTuple):
         """The region of images of shape (N, 1, S, S): (N, 1, s, s), s as :meth:`side_px` says."""
         side = image.shape[-1]
         left, top, taken = (round(share * side) for share in self[:3])
-        if taken == side and self.zoom == 1:
-            return image
-        part = image[:, :, top : top + taken, left : left + taken]
+        if taken < side:
+            image = image[:, :, top : top + taken, left : left + taken]
         wanted = self.side_px(side)
-        if wanted == taken:
-            return part
-        return functional.interpolate(
-            part, size=(wanted, wanted), mode="bilinear", align_corners=False
-        )
+        if wanted != taken:
+            image = functional.interpolate(
+                image, size=(wanted, wanted), mode="bilinear", align_corners=False
+            )
+        return torch.flip(image, dims=(3,)) if self.mirrored else image
 
     def shares(self, side_px: int, places: int, cells: int) -> tuple[Tensor, Tensor]:
         """How the places of a map of this region share out over equal cells of the whole image.
@@ -65,7 +66,7 @@ class Region(NamedTuple):
             / (ends[1:] - ends[:-1])
             for ends in ((start + steps) * (cells / side_px) for start in (top, left))
         )
-        return down, across
+        return down, across.flip(1) if self.mirrored else across
 
 
 WHOLE = Region(0.0, 0.0, 1.0)

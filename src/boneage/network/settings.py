@@ -10,7 +10,8 @@ __all__ = ["ARCHITECTURES", "NetworkSettings"]
 ARCHITECTURES = ("residual", "hypermodel", "efficientnet")
 SMALLEST_SIZE_PX = 32
 LARGEST_SIZE_PX = 2048
-WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
+RegionValues = tuple[float, float, float, float, bool]
+WHOLE_IMAGE: RegionValues = (0.0, 0.0, 1.0, 1.0, False)
 MOST_REGIONS = 4
 
 
@@ -35,8 +36,9 @@ class NetworkSettings:
         stages: EfficientNet: stages of the trunk that are kept, 3 to 7 (all).
         hidden: EfficientNet: channels of the head at every place, 8 to 4096.
         regions: EfficientNet: parts of the image, 1 to 4, each with a trunk and a head of its own
-            whose answers are averaged. Each is (left, top, side, zoom): shares of the image's side,
-            and how much the part is enlarged, 0.25 to 4. (0, 0, 1, 1) is all of it as it is.
+            whose answers are averaged. Each is (left, top, side, zoom, mirrored): shares of the
+            image's side, how much the part is enlarged, 0.25 to 4, and whether it is then mirrored
+            (may be left out). (0, 0, 1, 1) is all of it as it is.
     """
 
     architecture: str = "residual"
@@ -50,7 +52,7 @@ class NetworkSettings:
     embedding: int = 32
     stages: int = 5
     hidden: int = 512
-    regions: tuple[tuple[float, float, float, float], ...] = (WHOLE_IMAGE,)
+    regions: tuple[RegionValues, ...] = (WHOLE_IMAGE,)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -102,23 +104,30 @@ class NetworkSettings:
         return cls(**values)
 
 
-def _regions(values: Any) -> tuple[tuple[float, float, float, float], ...]:
+def _regions(values: Any) -> tuple[RegionValues, ...]:
     """Regions as they are kept.
 
     Raises:
         SettingsError: One of them is no part of the image.
     """
     try:
-        regions = tuple((float(x), float(y), float(side), float(z)) for x, y, side, z in values)
-    except (TypeError, ValueError):
-        regions = ()
-    fit = all(
-        min(left, top) >= 0 < side and max(left, top) + side <= 1 + 1e-9 and 0.25 <= zoom <= 4
-        for left, top, side, zoom in regions
-    )
-    if not (fit and 1 <= len(regions) <= MOST_REGIONS):
+        regions = tuple(_region(*value) for value in values)
+        if not 1 <= len(regions) <= MOST_REGIONS:
+            raise ValueError
+    except (TypeError, ValueError) as error:
         raise SettingsError(
-            f"regions must be 1 to {MOST_REGIONS} of [left, top, side, zoom], inside the image "
-            f"(shares of its side, 0 to 1) and enlarged by 0.25 to 4, not {values!r}."
-        )
+            f"regions must be 1 to {MOST_REGIONS} of [left, top, side, zoom, mirrored]: shares of "
+            "the image's side that lie inside it, an enlargement of 0.25 to 4, and true or false "
+            f"(may be left out); not {values!r}."
+        ) from error
     return regions
+
+
+def _region(
+    left: float, top: float, side: float, zoom: float, mirrored: bool = False
+) -> RegionValues:
+    """One region; ValueError or TypeError where it is none."""
+    inside = min(left, top) >= 0 < side and max(left, top) + side <= 1 + 1e-9
+    if not inside or not 0.25 <= zoom <= 4 or not isinstance(mirrored, bool):
+        raise ValueError
+    return float(left), float(top), float(side), float(zoom), mirrored

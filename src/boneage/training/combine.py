@@ -130,7 +130,7 @@ def combine_folds(
             "note": _NOTE if refit is None else _REFIT_NOTE,
         }
     }
-    model = Ensemble(members if network is None else [network], **views)
+    model = Ensemble(_asked(members, settings) if network is None else [network], **views)
     graph = store_as_float16(to_onnx(model, settings.size_px))
     scorer = _Scorer(Bundle(out, Card(**facts), graph), interval)
     held = scored = None
@@ -187,6 +187,19 @@ _REFIT_NOTE = (
 def _network_in(folder: Path) -> BoneAgeNetwork:
     """The network of a run folder; a search may have given each fold another shape."""
     return load_network(folder / "bundle", settings_of(folder))
+
+
+def _asked(
+    members: Sequence[BoneAgeNetwork], settings: TrainingSettings
+) -> Sequence[BoneAgeNetwork]:
+    """The networks that the ensemble asks, each about the regions that it is asked about."""
+    if not settings.members:
+        return members
+    asked = [
+        [number for number, count in enumerate(settings.members) if fold < count]
+        for fold in range(len(members))
+    ]
+    return [m.only(regions) for m, regions in zip(members, asked, strict=True) if regions]
 
 
 def _interval(answers: Answers, refit: BoneAgeNetwork | None) -> Interval | None:

@@ -45,6 +45,8 @@ class TrainingSettings:
             with 3 frozen a step takes 0.72 of the time (128 px, one thread).
         frozen_regions: Bodies of a network with several regions, the first ones, that keep their
             weights, 0 to 3: a further region can be learned so beside what is learned already.
+        members: How many folds' networks, the first ones, an ensemble asks about each region, 1 to
+            50 each; none for all of them. Each network less is time and space saved.
         zooms: Sizes, 1 to 2, at which an ensemble looks at each hand (see ``Ensemble``); training
             itself does not use them.
         mirror_each: Whether an ensemble looks at the mirrored hand at each of the zooms, or only at
@@ -77,6 +79,7 @@ class TrainingSettings:
     patience: int = 10
     frozen_blocks: int = 0
     frozen_regions: int = 0
+    members: tuple[int, ...] = ()
     zooms: tuple[float, ...] = (1.0,)
     mirror_each: bool = True
     validation_fraction: float = 0.1
@@ -111,6 +114,15 @@ class TrainingSettings:
             )
         if not 0 <= self.warmup < 1:
             raise SettingsError(f"--warmup must be at least 0 and below 1, not {self.warmup}.")
+        object.__setattr__(self, "members", tuple(self.members))
+        if self.members and (
+            len(self.members) != len(self.network.regions)
+            or not all(isinstance(n, int) and 1 <= n <= 50 for n in self.members)
+        ):
+            raise SettingsError(
+                "members must be a whole number, 1 to 50, for each of the "
+                f"{len(self.network.regions)} regions, or none at all, not {list(self.members)}."
+            )
         object.__setattr__(self, "zooms", tuple(float(zoom) for zoom in self.zooms))
         if not self.zooms or len(self.zooms) > 8 or not all(1 <= zoom <= 2 for zoom in self.zooms):
             raise SettingsError(
@@ -156,6 +168,7 @@ class TrainingSettings:
         """The settings as JSON-ready values."""
         values = asdict(self)
         values["zooms"] = list(self.zooms)
+        values["members"] = list(self.members)
         values["network"] = self.network.to_dict()
         values["augmentation"] = self.augmentation.to_dict()
         return values

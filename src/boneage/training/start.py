@@ -35,19 +35,20 @@ class Start:
     def load_into(self, network: BoneAgeNetwork) -> None:
         """Put the weights into a network of the same shape.
 
-        A region that they do not know starts from the weights of the first one.
+        A region that they do not know starts from the weights of the first that they know.
 
         Raises:
             TrainingError: The network is another one.
         """
         tensors = {name: value.float() for name, value in self.tensors.items()}
-        for number in range(len(network.others)):
-            prefix = f"{_OTHERS}{number}."
-            if not any(name.startswith(prefix) for name in self.tensors):
+        prefixes = [_FIRST, *(f"{_OTHERS}{number}." for number in range(len(network.others)))]
+        known = [p for p in prefixes if any(name.startswith(p) for name in self.tensors)]
+        for prefix in prefixes:
+            if known and prefix not in known:
                 tensors |= {
-                    prefix + name.removeprefix(_FIRST): value
+                    prefix + name.removeprefix(known[0]): value
                     for name, value in tensors.items()
-                    if name.startswith(_FIRST)
+                    if name.startswith(known[0])
                 }
         try:
             network.load_state_dict(tensors)
