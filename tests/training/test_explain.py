@@ -71,6 +71,28 @@ def test_where_the_mean_over_places_follows_grad_cam_is_gradient_times_features(
     np.testing.assert_allclose(found, wanted.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_a_layer_that_looks_at_a_region_is_put_into_its_place() -> None:
+    settings = NetworkSettings(
+        architecture="efficientnet", stages=3, hidden=8,
+        regions=((0, 0, 1, 1, False), (0.5, 0.25, 0.5, 2.0, True)),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    network = build_network(settings, size_px=SIZE_PX, mean_months=100, sd_months=50).eval()
+    names = layers(network)
+    found = grad_cam(network, some_images(), SEXES, layer=names[-1])
+    assert names[-1].startswith("others.0.")
+    assert found.shape == (2, 8, 8)
+    assert found[:, 2:6, 4:].any()
+    assert not found[:, :, :4].any()
+    assert not found[:, :2].any()
+    assert not found[:, 6:].any()
+    first = [name for name in names if name.startswith("body.")][-1]
+    np.testing.assert_array_equal(
+        grad_cam(network, some_images(), SEXES),
+        grad_cam(network, some_images(), SEXES, layer=first),
+    )
+
+
 def test_an_unknown_layer_is_named() -> None:
     with pytest.raises(SettingsError, match=r"not 'body\.nowhere'"):
         grad_cam(network_of("residual"), some_images(), SEXES, layer="body.nowhere")

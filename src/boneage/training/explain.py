@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from boneage.errors import InputError, SettingsError
 from boneage.inference.bundle import read_card
 from boneage.network.build import BoneAgeNetwork, build_network
+from boneage.network.regions import WHOLE
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import read_start
 
@@ -24,6 +25,8 @@ __all__ = ["FILLS", "grad_cam", "layers", "occlusion", "open_network"]
 
 FILLS = ("black", "blur")
 """What :func:`occlusion` puts in the place of a patch."""
+
+_OTHERS = "others."
 
 Images = NDArray[np.float32]
 
@@ -65,23 +68,25 @@ def grad_cam(
 
     Each channel of the layer is weighted by the mean over places of the gradient of the bone age.
     Unlike in the paper, what is below 0 is kept: it makes the child younger. The places are taken
-    to share the image evenly.
+    to share the image evenly, or the region of it that the layer is of.
 
     Args:
         network: In evaluation mode.
         images: Prepared radiographs, float32, shape (N, S, S), 0 to 1.
         sexes: 1 for male, 0 for female, float32, shape (N,).
-        layer: Name of a convolutional layer, see :func:`layers`; None for the last.
+        layer: Name of a convolutional layer, see :func:`layers`; None for the last that looks at
+            the first region.
 
     Returns:
-        Shape (N, H, W) of that layer, float32, in months a place.
+        Shape (N, H, W) of that layer, float32, in months a place; of a layer that looks at a part
+        of the image, put into the frame of the image.
 
     Raises:
         SettingsError: There is no such layer.
     """
     names = layers(network)
     if layer is None:
-        layer = names[-1]
+        layer = [name for name in names if not name.startswith(_OTHERS)][-1]
     if layer not in names:
         raise SettingsError(f"layer must be one of {', '.join(names)}, not {layer!r}.")
     kept: list[Tensor] = []
@@ -99,7 +104,14 @@ def grad_cam(
     finally:
         handle.remove()
     weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return np.asarray((weights * kept[0]).sum(dim=1).detach().numpy(), np.float32)
+    found = (weights * kept[0]).sum(dim=1).detach()
+    number = int(layer.split(".")[1]) + 1 if layer.startswith(_OTHERS) else 0
+    region = network.regions[number]
+    if region != WHOLE:
+        places = found.shape[-1]
+        down, across = region.shares(images.shape[-1], places, round(places / region.side))
+        found = down @ found @ across.T
+    return np.asarray(found.numpy(), np.float32)
 
 
 def occlusion(
