@@ -122,7 +122,7 @@ class Predictor:
         return result
 
     def predict_many(
-        self, queries: Iterable[Query], *, batch_size: int = 8
+        self, queries: Iterable[Query], *, batch_size: int = 4
     ) -> Iterator[Prediction | RadiographError]:
         """Estimate the bone age on many radiographs, preparing some while others are estimated.
 
@@ -131,7 +131,9 @@ class Predictor:
 
         Args:
             queries: The radiographs; they are taken as they are needed.
-            batch_size: Number of images that the network gets at once, 1 to 1024.
+            batch_size: Number of images that the network gets at once, 1 to 1024. With the model
+                that comes along, 8 are a twentieth quicker than 4 and need half as much memory
+                again.
 
         Yields:
             For each query, in order, its prediction or the error that stands for it.
