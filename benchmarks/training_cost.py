@@ -48,8 +48,8 @@ def main() -> None:
     for size_px in arguments.sizes:
         settings = read_recipe(arguments.config).settings.updated(size_px=size_px)
         network = build_network(settings.network, size_px=size_px)
-        if settings.frozen_blocks and not arguments.all_blocks:
-            network.body.freeze(settings.frozen_blocks)
+        blocks = 0 if arguments.all_blocks else settings.frozen_blocks
+        network.freeze(blocks, settings.frozen_regions)
         module = BoneAgeModule(network, settings).train()
         optimizer = torch.optim.AdamW(weight_groups(network, 0.02), fused=True)
         counter = FlopCounterMode(display=False)

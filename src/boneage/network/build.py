@@ -102,6 +102,11 @@ class BoneAgeNetwork(nn.Module):
             if not learning or any(weight.requires_grad for weight in body.parameters())
         ]
 
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What the names of the weights and layers of each body begin with."""
+        return ("body.", *(f"others.{number}." for number in range(len(self.others))))
+
     def parts(self) -> Iterator[tuple[nn.Module, Region]]:
         """Every body that is asked, with what it looks at."""
         pairs = list(zip((self.body, *self.others), self.regions, strict=True))
@@ -154,8 +159,7 @@ class BoneAgeNetwork(nn.Module):
         cells = round(maps[0].shape[-1] / regions[0].side)
         total = torch.zeros((), device=image.device)
         for values, region in zip(maps, regions, strict=True):
-            down, across = region.shares(image.shape[-1], values.shape[-1], cells)
-            total = total + down.to(values.device) @ values @ across.T.to(values.device)
+            total = total + region.in_frame(values, image.shape[-1], cells)
         return _mean(answers), total / len(maps)
 
     def _explained(self, body: nn.Module, image: Tensor, sex: Tensor) -> tuple[Answer, Tensor]:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from boneage.network.views import shares_along
+
 __all__ = ["WHOLE", "Region"]
 
 
@@ -59,14 +61,21 @@ class Region(NamedTuple):
             A map M becomes ``down @ M @ across.T``.
         """
         left, top, taken = (round(share * side_px) for share in self[:3])
-        steps = torch.arange(places + 1) * (taken / places)
-        at = torch.arange(cells)[:, None]
-        down, across = (
-            (torch.minimum(ends[1:], at + 1) - torch.maximum(ends[:-1], at)).clamp(min=0)
-            / (ends[1:] - ends[:-1])
-            for ends in ((start + steps) * (cells / side_px) for start in (top, left))
-        )
+        down, across = (shares_along(start, taken, side_px, places, cells) for start in (top, left))
         return down, across.flip(1) if self.mirrored else across
+
+    def in_frame(self, values: Tensor, side_px: int, cells: int | None = None) -> Tensor:
+        """Maps of this region put into the frame of the image: shape (N, cells, cells).
+
+        Args:
+            values: A number a place, shape (N, places, places).
+            side_px: S, the side of the image.
+            cells: Cells along a side of the image; None for cells as large as the places are.
+        """
+        places = values.shape[-1]
+        shares = self.shares(side_px, places, cells or round(places / self.side))
+        down, across = (side.to(values.device) for side in shares)
+        return down @ values @ across.T
 
 
 WHOLE = Region(0.0, 0.0, 1.0)

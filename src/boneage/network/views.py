@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["View", "zoomed"]
+__all__ = ["View", "shares_along", "zoomed"]
 
 
 class View(NamedTuple):
@@ -43,12 +43,28 @@ class View(NamedTuple):
         """
         large = round(side_px * self.zoom)
         start = (large - side_px) // 2
-        ends = (torch.arange(places + 1) * (side_px / places) + start) * (cells / large)
-        low, high = ends[:-1], ends[1:]
-        at = torch.arange(cells)[:, None]
-        inside = torch.minimum(high, at + 1) - torch.maximum(low, at)
-        down: Tensor = inside.clamp(min=0) / (high - low)
+        down = shares_along(start, side_px, large, places, cells)
         return down, down.flip(1) if self.mirrored else down
+
+
+def shares_along(start_px: int, part_px: int, side_px: int, places: int, cells: int) -> Tensor:
+    """How equal places along a part of a side share out over equal cells along the whole of it.
+
+    Args:
+        start_px: Where the part begins.
+        part_px: Its length.
+        side_px: Length of the side.
+        places: Places along the part.
+        cells: Cells along the side.
+
+    Returns:
+        Share of every place in every cell, shape (cells, places).
+    """
+    ends = (torch.arange(places + 1) * (part_px / places) + start_px) * (cells / side_px)
+    low, high = ends[:-1], ends[1:]
+    at = torch.arange(cells)[:, None]
+    inside = torch.minimum(high, at + 1) - torch.maximum(low, at)
+    return inside.clamp(min=0) / (high - low)
 
 
 def zoomed(image: Tensor, zoom: float) -> Tensor:

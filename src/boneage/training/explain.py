@@ -26,8 +26,6 @@ __all__ = ["FILLS", "grad_cam", "layers", "occlusion", "open_network"]
 FILLS = ("black", "blur")
 """What :func:`occlusion` puts in the place of a patch."""
 
-_OTHERS = "others."
-
 Images = NDArray[np.float32]
 
 
@@ -86,7 +84,7 @@ def grad_cam(
     """
     names = layers(network)
     if layer is None:
-        layer = [name for name in names if not name.startswith(_OTHERS)][-1]
+        layer = [name for name in names if name.startswith(network.prefixes[0])][-1]
     if layer not in names:
         raise SettingsError(f"layer must be one of {', '.join(names)}, not {layer!r}.")
     kept: list[Tensor] = []
@@ -105,12 +103,13 @@ def grad_cam(
         handle.remove()
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     found = (weights * kept[0]).sum(dim=1).detach()
-    number = int(layer.split(".")[1]) + 1 if layer.startswith(_OTHERS) else 0
-    region = network.regions[number]
+    (region,) = (
+        region
+        for prefix, region in zip(network.prefixes, network.regions, strict=True)
+        if layer.startswith(prefix)
+    )
     if region != WHOLE:
-        places = found.shape[-1]
-        down, across = region.shares(images.shape[-1], places, round(places / region.side))
-        found = down @ found @ across.T
+        found = region.in_frame(found, images.shape[-1])
     return np.asarray(found.numpy(), np.float32)
 
 

@@ -41,9 +41,8 @@ class Start:
             TrainingError: The network is another one.
         """
         tensors = {name: value.float() for name, value in self.tensors.items()}
-        prefixes = [_FIRST, *(f"{_OTHERS}{number}." for number in range(len(network.others)))]
-        known = [p for p in prefixes if any(name.startswith(p) for name in self.tensors)]
-        for prefix in prefixes:
+        known = [p for p in network.prefixes if any(name.startswith(p) for name in self.tensors)]
+        for prefix in network.prefixes:
             if known and prefix not in known:
                 tensors |= {
                     prefix + name.removeprefix(known[0]): value
@@ -127,7 +126,6 @@ def folds_digest(fold_of: Mapping[str, int]) -> str:
 
 
 _MEMBERS = "members."
-_FIRST, _OTHERS = "body.", "others."
 
 
 def _bundle_of(path: Path, fold: int | None) -> Path:
