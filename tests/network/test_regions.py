@@ -4,10 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from maps import Brightness, middle, spot
 
 from boneage.errors import SettingsError
 from boneage.network.build import BoneAgeNetwork, build_network
-from boneage.network.efficientnet import AGE_BINS_MONTHS, EfficientNetLite
+from boneage.network.efficientnet import AGE_BINS_MONTHS
 from boneage.network.ensemble import Ensemble
 from boneage.network.regions import WHOLE, Region
 from boneage.network.settings import NetworkSettings
@@ -39,18 +40,12 @@ def test_a_spot_in_a_region_comes_back_to_where_it_is(
     region: Region, across: float, down: float
 ) -> None:
     x, y = region.left + across * region.side, region.top + down * region.side
-    pixels = torch.arange(SIDE_PX) + 0.5
-    spot = torch.exp(-((pixels - y * SIDE_PX)[:, None] ** 2) / 8) * torch.exp(
-        -((pixels - x * SIDE_PX) ** 2) / 8
-    )
-    seen = region.of(spot[None, None])
+    seen = region.of(spot(SIDE_PX, x * SIDE_PX - 0.5, y * SIDE_PX - 0.5, 8)[None, None])
     assert seen.shape == (1, 1, region.side_px(SIDE_PX), region.side_px(SIDE_PX))
     found = torch.nn.functional.interpolate(seen, size=(PLACES, PLACES), mode="area")[0, 0]
     down_shares, across_shares = region.shares(SIDE_PX, PLACES, CELLS)
     back = down_shares @ found @ across_shares.T
-    cells = (torch.arange(CELLS) + 0.5) / CELLS
-    assert float(back.sum(dim=1) @ cells / back.sum()) == pytest.approx(y, abs=0.03)
-    assert float(back.sum(dim=0) @ cells / back.sum()) == pytest.approx(x, abs=0.03)
+    assert middle(back) == pytest.approx((x, y), abs=0.03)
 
 
 def test_all_of_an_image_is_the_image() -> None:
@@ -58,14 +53,6 @@ def test_all_of_an_image_is_the_image() -> None:
     assert WHOLE.of(image) is image
     assert WHOLE.side_px(64) == 64
     assert torch.equal(WHOLE._replace(mirrored=True).of(image), image.flip(3))
-
-
-class Brightness(EfficientNetLite):
-    """A body whose places are the mean brightness of their part of the image."""
-
-    def places(self, image: torch.Tensor, sex: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        pooled = torch.nn.functional.avg_pool2d(image, 8)
-        return pooled.expand(len(image), self.answer.in_features, -1, -1)
 
 
 def of_brightness(*regions: Region) -> BoneAgeNetwork:
@@ -88,18 +75,15 @@ def test_what_is_bright_in_a_region_is_hot_in_its_place() -> None:
     for explain in (network.explained, lambda *a: Ensemble([network], mirror=False)(*a)[1:]):
         heat = explain(image, torch.zeros(1))[1][0]
         assert heat.shape == (8, 8)
-        cells = (torch.arange(8) + 0.5) * 8
         assert heat.sum() > 1
-        assert float(heat.sum(1) @ cells / heat.sum()) == pytest.approx(52, abs=2)
-        assert float(heat.sum(0) @ cells / heat.sum()) == pytest.approx(24, abs=2)
+        assert middle(heat) == pytest.approx((24 / 64, 52 / 64), abs=2 / 64)
     alone = of_brightness(wrist)
     outside = torch.zeros(1, 1, 64, 64)
     outside[:, :, :32] = 1
     assert not alone.explained(outside, torch.zeros(1))[1].any()
     inside = alone.explained(image, torch.zeros(1))[1][0]
     assert inside.shape == (16, 16)
-    rows = (torch.arange(16) + 0.5) * 4
-    assert float(inside.sum(1) @ rows / inside.sum()) == pytest.approx(52, abs=2)
+    assert middle(inside)[1] == pytest.approx(52 / 64, abs=2 / 64)
 
 
 def small(**changes: object) -> NetworkSettings:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from maps import middle, spot
 
 from boneage.network.views import View
 
@@ -25,17 +26,11 @@ def test_all_of_what_a_place_has_found_goes_into_the_image(view: View) -> None:
 def test_a_spot_that_a_view_shows_comes_back_to_where_it_is(
     view: View, across: float, down: float
 ) -> None:
-    pixels = torch.arange(SIDE_PX)
-    spot = torch.exp(-((pixels - down * SIDE_PX)[:, None] ** 2) / 50) * torch.exp(
-        -((pixels - across * SIDE_PX) ** 2) / 50
-    )
-    seen = view.of(spot[None, None])[0, 0]
+    seen = view.of(spot(SIDE_PX, across * SIDE_PX, down * SIDE_PX, 50)[None, None])[0, 0]
     found = seen.reshape(PLACES, SIDE_PX // PLACES, PLACES, SIDE_PX // PLACES).sum(dim=(1, 3))
     down_shares, across_shares = view.shares(SIDE_PX, PLACES, CELLS)
     back = down_shares @ found @ across_shares.T
-    cells = (torch.arange(CELLS) + 0.5) / CELLS
-    assert float(back.sum(dim=1) @ cells / back.sum()) == pytest.approx(down, abs=0.02)
-    assert float(back.sum(dim=0) @ cells / back.sum()) == pytest.approx(across, abs=0.02)
+    assert middle(back) == pytest.approx((across, down), abs=0.02)
 
 
 def test_what_a_view_does_not_show_gets_nothing() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-# For ``import bright_squares``: test folders are no packages.
+# For ``import bright_squares`` and ``import maps``: test folders are no packages.
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "network"))
 
 
 @pytest.fixture(scope="module")

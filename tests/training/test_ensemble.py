@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from maps import Brightness, middle
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor
@@ -166,14 +167,6 @@ def test_the_heat_map_of_a_mirror_image_is_the_mirror_image_of_the_heat_map() ->
     assert differences[0] < 1e-4 < 1e-2 < differences[1]
 
 
-class Brightness(EfficientNetLite):
-    """A body whose places are the mean brightness of their part of the image."""
-
-    def places(self, image: Tensor, sex: Tensor) -> Tensor:  # noqa: ARG002
-        pooled = torch.nn.functional.avg_pool2d(image, 8)
-        return pooled.expand(len(image), self.answer.in_features, -1, -1)
-
-
 @pytest.mark.parametrize("views", [{"mirror": False}, {"mirror": True, "mirror_each": False}])
 @torch.inference_mode()
 def test_what_is_bright_is_hot_in_the_same_place(views: dict[str, bool]) -> None:
@@ -186,10 +179,8 @@ def test_what_is_bright_is_hot_in_the_same_place(views: dict[str, bool]) -> None
         image = torch.zeros(1, 1, 64, 64)
         image[:, :, row - 3 : row + 3, column - 3 : column + 3] = 1
         heat = network.eval()(image, torch.zeros(1))[2][0]
-        cells = (torch.arange(len(heat)) + 0.5) * 64 / len(heat)
         assert heat.sum() > 1
-        assert float(heat.sum(1) @ cells / heat.sum()) == pytest.approx(row, abs=2)
-        assert float(heat.sum(0) @ cells / heat.sum()) == pytest.approx(column, abs=2)
+        assert middle(heat) == pytest.approx((column / 64, row / 64), abs=2 / 64)
 
 
 def test_a_zoom_enlarges_about_the_middle() -> None:
