@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from boneage.network.build import BoneAgeNetwork
+from boneage.network.standards import Standards
 from boneage.network.views import View
 
 __all__ = ["Ensemble"]
@@ -30,6 +31,7 @@ class Ensemble(nn.Module):
             reaches beyond the input is cut off.
         mirror_each: With ``mirror``, ask about the mirror image at each size. Otherwise at every
             second size, the second first, and there not about the hand as it is.
+        standards: Pulls the mean answer to the standards that readers give; None to leave it.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Ensemble(nn.Module):
         mirror: bool,
         zooms: Sequence[float] = (1.0,),
         mirror_each: bool = True,
+        standards: Standards | None = None,
     ) -> None:
         super().__init__()
         self._members = tuple(members)
@@ -46,6 +49,7 @@ class Ensemble(nn.Module):
         self.mirror = mirror
         self.zooms = tuple(zooms)
         self.mirror_each = mirror_each
+        self.standards = standards
 
     @property
     def expects_error(self) -> bool:
@@ -80,10 +84,17 @@ class Ensemble(nn.Module):
 
         Returns:
             Bone age and, with :attr:`expects_error`, its error in months, shape (N,). With
-            :attr:`gives_heat_map`, last, what each cell of the image adds to the bone age of an
-            empty image, in months, shape (N, H, W), from the same pass: the mean over members and
-            views.
+            :attr:`gives_heat_map`, what each cell of the image adds to the bone age of an empty
+            image, in months, shape (N, H, W), from the same pass: the mean over members and views.
+            With ``standards``, last, the bone age before it was pulled, shape (N,), which is what
+            the heat map adds up to.
         """
+        months, *others = self._before_standards(image, sex)
+        if self.standards is None:
+            return (months, *others)
+        return (self.standards(months, sex), *others, months)
+
+    def _before_standards(self, image: Tensor, sex: Tensor) -> tuple[Tensor, ...]:
         side_px = image.shape[-1]
         # One call for all views: a fraction of the graph of many calls, and quicker to load.
         image = torch.cat([view.of(image) for view in self.views])

@@ -2,7 +2,8 @@
 
 Every radiograph is predicted by the one network that did not learn from it, asked about the same
 views of it (mirrored, zoomed) as the finished model is. The finished model is the ensemble of the
-folds' networks, or a refit on all of them. Radiographs that were held out from every fold, and a
+folds' networks, or a refit on all of them; it may pull its answers to the standards that readers
+give, as the answers out of fold teach. Radiographs that were held out from every fold, and a
 test set, are predicted by the finished model itself.
 """
 
@@ -32,7 +33,13 @@ from boneage.training.measuring import (
     predict_prepared,
     write_predictions,
 )
-from boneage.training.out_of_fold import Answers, load_network, measure, out_of_fold
+from boneage.training.out_of_fold import (
+    Answers,
+    load_network,
+    measure,
+    out_of_fold,
+    pulled_to_standards,
+)
 from boneage.training.run_folder import METRICS_FILE, fold_folder
 from boneage.training.settings import TrainingSettings
 from boneage.training.start import folds_digest
@@ -113,6 +120,10 @@ def combine_folds(
     }
     folds = np.array([fold_of[name] for name in dealt.ids])
     answers = out_of_fold(members, views, dealt, folds, facts)
+    standards, before = None, None
+    if settings.standards:
+        before = measure(answers, None)[0]
+        standards, answers = pulled_to_standards(answers, folds)
     network = None if refit is None else _network_in(refit)
     interval = _interval(answers, network)
     metrics, calibration = measure(answers, interval)
@@ -128,9 +139,11 @@ def combine_folds(
             "mae_months_sd_of_folds": sd,
             "interval_coverage": calibration,
             "note": _NOTE if refit is None else _REFIT_NOTE,
+            **({} if before is None else {"before_standards": before.to_dict()}),
         }
     }
-    model = Ensemble(_asked(members, settings) if network is None else [network], **views)
+    asked = _asked(members, settings) if network is None else [network]
+    model = Ensemble(asked, **views, standards=standards)
     graph = store_as_float16(to_onnx(model, settings.size_px))
     scorer = _Scorer(Bundle(out, Card(**facts), graph), interval)
     held = scored = None

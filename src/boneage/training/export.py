@@ -40,7 +40,8 @@ def to_onnx(network: BoneAgeNetwork | Ensemble, size_px: int) -> bytes:
         The graph: inputs ``image`` float32 (N, 1, S, S) and ``sex`` float32 (N,), output
         ``bone_age_months`` float32 (N,); N is free. Where the network expects an error, that is
         the output ``expected_error_months`` float32 (N,); where it gives a heat map, that is the
-        output ``heat_map`` float32 (N, H, W), in months.
+        output ``heat_map`` float32 (N, H, W), in months; where it pulls its answers to standards,
+        ``unpulled_months`` float32 (N,) is the bone age before.
     """
     if isinstance(network, BoneAgeNetwork):
         network = Ensemble([network], mirror=False)
@@ -51,6 +52,7 @@ def to_onnx(network: BoneAgeNetwork | Ensemble, size_px: int) -> bytes:
     outputs = ["bone_age_months"]
     outputs += ["expected_error_months"] * network.expects_error
     outputs += ["heat_map"] * network.gives_heat_map
+    outputs += ["unpulled_months"] * (network.standards is not None)
     with _quiet_exporter(), _empty_image_remembered(network, size_px):
         program = torch.onnx.export(
             network,

@@ -1,11 +1,12 @@
 """What the folds' networks say of the radiographs that each of them did not learn from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
@@ -13,16 +14,18 @@ from boneage.dataset.prepared import PreparedData
 from boneage.errors import TrainingError
 from boneage.evaluation.conformal import coverage
 from boneage.evaluation.metrics import Metrics, evaluate
+from boneage.evaluation.standards import learn_pulls, pulled_by_other_folds
 from boneage.inference.bundle import WEIGHTS_FILE, Bundle
 from boneage.inference.card import Card
 from boneage.inference.intervals import Interval
 from boneage.network.build import BoneAgeNetwork, build_network
 from boneage.network.ensemble import Ensemble
+from boneage.network.standards import Standards
 from boneage.training.export import to_onnx
 from boneage.training.measuring import predict_prepared, sex_word
 from boneage.training.settings import TrainingSettings
 
-__all__ = ["Answers", "load_network", "measure", "out_of_fold"]
+__all__ = ["Answers", "load_network", "measure", "out_of_fold", "pulled_to_standards"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,24 @@ def out_of_fold(
         if errors is not None:
             expected[rows] = errors
     return Answers(data, predicted, expected if all_expect else None)
+
+
+def pulled_to_standards(answers: Answers, folds: NDArray[Any]) -> tuple[Standards, Answers]:
+    """What the answers out of fold teach of the standards that readers give.
+
+    Args:
+        answers: The answers out of fold, N of them.
+        folds: The fold of each, shape (N,).
+
+    Returns:
+        What pulls the answers of the finished model, learned from all, and the answers, each pulled
+        by what those of the other folds teach.
+    """
+    data, months = answers.data, answers.predicted_months
+    read, sexes = data.bone_ages_months, data.sexes
+    standards = Standards(torch.from_numpy(learn_pulls(months, read, sexes)))
+    pulled = pulled_by_other_folds(months, read, sexes, folds)
+    return standards, replace(answers, predicted_months=pulled)
 
 
 def measure(answers: Answers, interval: Interval | None) -> tuple[Metrics, dict[str, float] | None]:

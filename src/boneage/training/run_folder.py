@@ -47,6 +47,7 @@ _FREE_TO_CHANGE = (
     "settings.threads",
     "settings.zooms",
     "settings.mirror_each",
+    "settings.standards",
     "boneage_version",
 )
 
