@@ -94,6 +94,7 @@ def ray_session(settings: ClusterSettings, model_bytes: int) -> Iterator[Any]:
             }
         else:
             options["address"] = settings.address
+        stack.enter_context(_nothing_printed(ray))
         stack.callback(ray.shutdown)
         stack.enter_context(_own_sigterm())
         _connect(ray, options)
@@ -182,6 +183,18 @@ def _muted() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _nothing_printed(ray: Any) -> Iterator[None]:
+    """Keep Ray's reports of lost workers from standard output; ``log_to_driver`` lets them pass."""
+    worker = ray._private.worker
+    before = getattr(worker, "_worker_logs_enabled", True)
+    worker._worker_logs_enabled = False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
 
 
 def _quieten(ray: Any) -> None:
