@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boneage import Data
+from boneage.dataset.prepared import PreparedData
 from boneage.errors import SettingsError
-from boneage.evaluation.standards import LARGEST_MONTHS, pulled
+from boneage.evaluation.standards import LARGEST_MONTHS
 from boneage.inference.bundle import Bundle
 from boneage.network.build import build_network
 from boneage.network.ensemble import Ensemble
@@ -24,6 +25,7 @@ from boneage.radiographs.phantom import write_phantom_dataset
 from boneage.radiographs.preparation import PreparationSettings
 from boneage.training.crossval import crossval_run
 from boneage.training.export import store_as_float16, to_onnx
+from boneage.training.out_of_fold import Answers, pulled_to_standards
 from boneage.training.settings import TrainingSettings
 
 pytestmark = pytest.mark.usefixtures("threads_kept")
@@ -38,8 +40,14 @@ def some_pulls(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 5, (2, LARGEST_MONTHS + 1)).astype(np.float32)
 
 
+def pulled(answers: np.ndarray, sexes: np.ndarray, pulls: np.ndarray) -> np.ndarray:
+    """What pulling is: the pulls of the sex, interpolated between whole months."""
+    female, male = (np.interp(answers, np.arange(LARGEST_MONTHS + 1), row) for row in pulls)
+    return answers + np.where(sexes == 1, male, female)
+
+
 @given(st.lists(st.floats(-50, 400, width=32), min_size=1, max_size=50), st.integers(0, 99))
-def test_the_network_pulls_as_the_evaluation_does(months: list[float], seed: int) -> None:
+def test_pulls_are_interpolated_between_whole_months(months: list[float], seed: int) -> None:
     answers, sexes = np.array(months, np.float32), np.arange(len(months)) % 2
     pulls = some_pulls(seed)
     moved = Standards(torch.from_numpy(pulls))(
@@ -64,6 +72,30 @@ def test_the_graph_pulls_and_says_what_it_was_before() -> None:
     np.testing.assert_allclose(months, pulled(unpulled, sexes, pulls), atol=0.01)
     assert np.abs(months - before).max() > 1
     assert set(ensemble.state_dict()) == set(Ensemble([network], mirror=False).state_dict())
+
+
+def test_a_fold_learns_nothing_from_its_own_readings() -> None:
+    rng = np.random.default_rng(5)
+    ages = rng.uniform(60, 180, 1000).astype(np.float32)
+    readings = np.round(ages / 12) * 12
+    answers = ages + rng.normal(0, 2, 1000).astype(np.float32)
+    folds = np.arange(1000) % 4
+
+    def out_of_fold() -> np.ndarray:
+        data = PreparedData(
+            images=np.zeros((1000, 1, 1), np.uint8),
+            ids=tuple(map(str, range(1000))),
+            sexes=(np.arange(1000) // 4 % 2).astype(np.float32),
+            bone_ages_months=readings,
+        )
+        return pulled_to_standards(Answers(data, answers, None), folds)[1].predicted_months
+
+    before = out_of_fold()
+    assert np.abs(before - readings).mean() < np.abs(answers - readings).mean()
+    readings[folds == 2] += 6
+    after = out_of_fold()
+    assert (after[folds == 2] == before[folds == 2]).all()
+    assert (after != before)[folds != 2].mean() > 0.5
 
 
 def test_a_cross_validation_learns_them_out_of_fold(tmp_path: Path) -> None:

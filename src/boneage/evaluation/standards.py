@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from boneage.errors import SettingsError
 
-__all__ = ["LARGEST_MONTHS", "learn_pulls", "pulled", "pulled_by_other_folds"]
+__all__ = ["LARGEST_MONTHS", "learn_pulls"]
 
 LARGEST_MONTHS = 240
 """Pulls are learned for answers of 0, 1, 2 to so many months."""
@@ -55,44 +55,6 @@ def learn_pulls(answered_months: Values, read_months: Values, sexes: Values) -> 
         raise SettingsError("Answers and readings must be finite.")
     rows = [np.asarray(sexes) == sex for sex in (0, 1)]
     return np.stack([_pulls(answered[of], read[of]) for of in rows]).astype(np.float32)
-
-
-def pulled(answered_months: Values, sexes: Values, pulls_months: Values) -> Values:
-    """Answers after they were pulled; what a bundle's graph does to them.
-
-    Args:
-        answered_months: Answers in months, shape (N,).
-        sexes: 1 for male, 0 for female, shape (N,).
-        pulls_months: What :func:`learn_pulls` gave.
-
-    Returns:
-        Months, shape (N,); pulls between two whole months are interpolated.
-    """
-    ages = np.arange(pulls_months.shape[1])
-    female, male = (np.interp(answered_months, ages, row) for row in pulls_months)
-    return np.asarray(answered_months + np.where(np.asarray(sexes) == 1, male, female), np.float32)
-
-
-def pulled_by_other_folds(
-    answered_months: Values, read_months: Values, sexes: Values, folds: Values
-) -> Values:
-    """Answers out of fold, each pulled by what the other folds' answers teach.
-
-    Args:
-        answered_months: Answers out of fold in months, shape (N,).
-        read_months: What readers said, shape (N,).
-        sexes: 1 for male, 0 for female, shape (N,).
-        folds: The fold of each, shape (N,), at least two different ones.
-
-    Returns:
-        Months, shape (N,): as honest as the answers were.
-    """
-    result = np.empty(len(answered_months), np.float32)
-    for fold in np.unique(folds):
-        own = folds == fold
-        pulls = learn_pulls(answered_months[~own], read_months[~own], sexes[~own])
-        result[own] = pulled(answered_months[own], sexes[own], pulls)
-    return result
 
 
 def _pulls(answered: Values, read: Values) -> Values:

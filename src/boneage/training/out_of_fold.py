@@ -14,7 +14,7 @@ from boneage.dataset.prepared import PreparedData
 from boneage.errors import TrainingError
 from boneage.evaluation.conformal import coverage
 from boneage.evaluation.metrics import Metrics, evaluate
-from boneage.evaluation.standards import learn_pulls, pulled_by_other_folds
+from boneage.evaluation.standards import learn_pulls
 from boneage.inference.bundle import WEIGHTS_FILE, Bundle
 from boneage.inference.card import Card
 from boneage.inference.intervals import Interval
@@ -108,11 +108,19 @@ def pulled_to_standards(answers: Answers, folds: NDArray[Any]) -> tuple[Standard
         What pulls the answers of the finished model, learned from all, and the answers, each pulled
         by what those of the other folds teach.
     """
-    data, months = answers.data, answers.predicted_months
-    read, sexes = data.bone_ages_months, data.sexes
-    standards = Standards(torch.from_numpy(learn_pulls(months, read, sexes)))
-    pulled = pulled_by_other_folds(months, read, sexes, folds)
-    return standards, replace(answers, predicted_months=pulled)
+    months, sexes = answers.predicted_months, answers.data.sexes
+    read = answers.data.bone_ages_months
+
+    def learned_from(rows: NDArray[np.bool_]) -> Standards:
+        return Standards(torch.from_numpy(learn_pulls(months[rows], read[rows], sexes[rows])))
+
+    pulled = np.empty_like(months)
+    for fold in np.unique(folds):
+        own = folds == fold
+        standards = learned_from(~own)
+        pulled[own] = standards(torch.from_numpy(months[own]), torch.from_numpy(sexes[own])).numpy()
+    everyone = np.ones(len(months), bool)
+    return learned_from(everyone), replace(answers, predicted_months=pulled)
 
 
 def measure(answers: Answers, interval: Interval | None) -> tuple[Metrics, dict[str, float] | None]:
